@@ -1,0 +1,158 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"github.com/mlmonitor/mlmonitor/audit"
+	"github.com/mlmonitor/mlmonitor/consumer"
+	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// Config is what every role has: who it is, how it logs, where operators look.
+type Config struct {
+	Instance string `envconfig:"INSTANCE_ID" desc:"name of this process, stable across restarts and different from its neighbours'; default: the host's name"`
+	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	OpsHost  string `envconfig:"OPS_HOST" default:"127.0.0.1" desc:"address that /health, /ready and /metrics listen on"`
+	OpsPort  int    `envconfig:"OPS_PORT" desc:"port of the same; default: demo 9100, score 9101, audit 9102"`
+}
+
+// Validate names the variable that is wrong.
+func (c *Config) Validate() error {
+	if c.OpsPort < 0 || c.OpsPort > 65535 {
+		return fmt.Errorf("OPS_PORT is %d: set it to 1 … 65535", c.OpsPort)
+	}
+	if _, err := logLevel(c.LogLevel); err != nil {
+		return err
+	}
+	return nil
+}
+
+// ScorerConfig says which bundle is scored, and by what.
+type ScorerConfig struct {
+	BundleDir string        `envconfig:"BUNDLE_DIR" desc:"directory of the bundle; \"sample\" is the one inside the program"`
+	Engine    scorer.Engine `envconfig:"SCORER_ENGINE" default:"auto" desc:"auto and forest: the exact engine; leaves: for formats that only it reads, not exact"`
+}
+
+// Validate names the variable that is wrong.
+func (c *ScorerConfig) Validate() error {
+	if c.BundleDir == "" {
+		return errors.New("BUNDLE_DIR is empty: set it to the directory of a bundle, or to \"sample\" for the one inside the program")
+	}
+	switch c.Engine {
+	case scorer.Auto, scorer.Forest, scorer.Leaves:
+		return nil
+	}
+	return fmt.Errorf("SCORER_ENGINE is %q: use auto, forest or leaves", c.Engine)
+}
+
+// section is one package's configuration.
+type section interface{ Validate() error }
+
+// Load fills the sections from the environment and validates them. A secret may come from the file that NAME_FILE names instead.
+func Load(sections ...section) error {
+	for _, s := range sections {
+		if err := envconfig.Process("", s); err != nil {
+			var parse *envconfig.ParseError
+			if errors.As(err, &parse) {
+				return fmt.Errorf("%s is %q: a %s is needed, see `mlmonitor config`", parse.KeyName, parse.Value, parse.TypeName)
+			}
+			return fmt.Errorf("read the configuration: %w", err)
+		}
+		if err := secretsFromFiles(s); err != nil {
+			return err
+		}
+		if c, ok := s.(*Config); ok && c.Instance == "" {
+			host, err := os.Hostname()
+			if err != nil {
+				return fmt.Errorf("INSTANCE_ID is empty and the host has no name, set it: %w", err)
+			}
+			c.Instance = host
+		}
+	}
+	// The instance is known now: the groups' members are named after it.
+	var instance string
+	for _, s := range sections {
+		switch c := s.(type) {
+		case *Config:
+			instance = c.Instance
+		case *consumer.Config:
+			c.Instance = instance
+		case *audit.Config:
+			c.Instance = instance
+		}
+	}
+	for _, s := range sections {
+		if err := s.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var secretType = reflect.TypeFor[kafka.Secret]()
+
+const maxSecretFile = 64 << 10
+
+func secretsFromFiles(section any) error {
+	v := reflect.ValueOf(section).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("envconfig")
+		file := os.Getenv(name + "_FILE")
+		if v.Field(i).Type() != secretType || file == "" {
+			continue
+		}
+		if os.Getenv(name) != "" {
+			return fmt.Errorf("%s and %s_FILE are both set: use one", name, name)
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			return fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		if info.Size() > maxSecretFile {
+			return fmt.Errorf("%s_FILE: %s is larger than %d bytes", name, file, maxSecretFile)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		v.Field(i).SetString(strings.TrimRight(string(data), "\r\n"))
+	}
+	return nil
+}
+
+// Variable is one environment variable that the program reads.
+type Variable struct {
+	Name        string `json:"name"`
+	Default     string `json:"default"`
+	Value       string `json:"value"` // as set now; "[secret]" for a secret
+	Description string `json:"description"`
+	Secret      bool   `json:"secret"` // NAME_FILE works too
+}
+
+// Variables lists all of them.
+func Variables() []Variable {
+	var all []Variable
+	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, consumer.Config{}, audit.Config{}} {
+		t := reflect.TypeOf(section)
+		for i := range t.NumField() {
+			f := t.Field(i)
+			name := f.Tag.Get("envconfig")
+			if name == "" {
+				continue
+			}
+			v := Variable{Name: name, Default: f.Tag.Get("default"), Description: f.Tag.Get("desc"), Secret: f.Type == secretType}
+			if v.Value = os.Getenv(name); v.Secret {
+				v.Value = kafka.Secret(v.Value).String()
+			}
+			all = append(all, v)
+		}
+	}
+	return all
+}

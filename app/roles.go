@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mlmonitor/mlmonitor/audit"
+	"github.com/mlmonitor/mlmonitor/bundles"
+	"github.com/mlmonitor/mlmonitor/consumer"
+	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// Default ports of the operations pages.
+const (
+	demoPort  = 9100
+	scorePort = 9101
+	auditPort = 9102
+)
+
+// role is what runs until its context ends, and can say whether it does its work.
+type role interface {
+	Run(context.Context) error
+	Ready(context.Context) error
+}
+
+// serve runs a role with its operations pages until ctx ends. build gets the registry for its metrics.
+func serve(ctx context.Context, cfg *Config, port int, log *slog.Logger, build func(prometheus.Registerer) (role, error)) error {
+	if cfg.OpsPort != 0 {
+		port = cfg.OpsPort
+	}
+	ops, err := newOpsServer(cfg.OpsHost, port, log)
+	if err != nil {
+		return err
+	}
+	r, err := build(ops.Registry)
+	if err != nil {
+		ops.listener.Close()
+		return err
+	}
+	log.Info("started", "ops", ops.URL())
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	group.Go(func() error { return ops.Serve(ctx, r.Ready) })
+	group.Go(func() error {
+		defer stop() // the pages end with the role
+		return r.Run(ctx)
+	})
+	err = group.Wait()
+	log.Info("stopped")
+	return err
+}
+
+// Score runs a scorer until ctx ends.
+func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, c consumer.Config) error {
+	return serve(ctx, cfg, scorePort, log, func(reg prometheus.Registerer) (role, error) {
+		bundle, err := OpenBundle(model)
+		if err != nil {
+			return nil, err
+		}
+		return consumer.New(c, topics, bundle, log, reg), nil
+	})
+}
+
+// Audit runs an audit writer until ctx ends.
+func Audit(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, c audit.Config) error {
+	return serve(ctx, cfg, auditPort, log, func(reg prometheus.Registerer) (role, error) {
+		store, err := audit.Open(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return audit.New(c, topics, store, log, reg)
+	})
+}
+
+// OpenBundle loads the configured bundle and proves it by its examples.
+func OpenBundle(cfg *ScorerConfig) (*scorer.Bundle, error) {
+	var dir fs.FS = bundles.Sample()
+	if cfg.BundleDir != "sample" {
+		dir = os.DirFS(cfg.BundleDir)
+	}
+	b, err := scorer.LoadBundle(dir, cfg.Engine)
+	if err != nil {
+		return nil, fmt.Errorf("load bundle %s: %w", cfg.BundleDir, err)
+	}
+	if err := b.Check(Tolerance(cfg.Engine)); err != nil {
+		return nil, fmt.Errorf("check bundle %s: %w", cfg.BundleDir, err)
+	}
+	return b, nil
+}
+
+// Tolerance is how far an engine may be from what the training library said of an example: nothing, but for leaves.
+func Tolerance(e scorer.Engine) float64 {
+	if e == scorer.Leaves {
+		return 2e-6
+	}
+	return 0
+}

@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// checkTimeout bounds one look at readiness.
+const checkTimeout = 2 * time.Second
+
+// opsServer serves /health (the process lives), /ready (it does its work, 503 with the reason when not) and /metrics.
+type opsServer struct {
+	http     *http.Server
+	listener net.Listener
+	Registry *prometheus.Registry
+	ready    func(context.Context) error
+}
+
+// newOpsServer listens at once, so that a taken port is an error of the start; Serve answers.
+func newOpsServer(host string, port int, log *slog.Logger) (*opsServer, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("OPS_HOST, OPS_PORT: %w", err)
+	}
+	s := &opsServer{listener: l, Registry: prometheus.NewRegistry(), ready: func(context.Context) error { return errors.New("starting") }}
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "HTTP requests answered, by path and status code."}, []string{"path", "code"})
+	s.Registry.MustRegister(requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mlmonitor_ready", Help: "1 while /ready answers 200."}, s.readyGauge))
+	mux := http.NewServeMux()
+	handle := func(path string, h http.Handler) {
+		mux.Handle("GET "+path, promhttp.InstrumentHandlerCounter(requests.MustCurryWith(prometheus.Labels{"path": path}), h))
+	}
+	handle("/health", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
+	handle("/ready", http.HandlerFunc(s.serveReady))
+	handle("/metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	return s, nil
+}
+
+// URL is where the server listens.
+func (s *opsServer) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Serve answers until ctx ends. ready is the readiness of the role.
+func (s *opsServer) Serve(ctx context.Context, ready func(context.Context) error) error {
+	s.ready = ready
+	stop := context.AfterFunc(ctx, func() {
+		bounded, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if s.http.Shutdown(bounded) != nil {
+			s.http.Close()
+		}
+	})
+	defer stop()
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve operations pages: %w", err)
+	}
+	return nil
+}
+
+func (s *opsServer) serveReady(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	if err := s.ready(ctx); err != nil {
+		http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+func (s *opsServer) readyGauge() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	if s.ready(ctx) != nil {
+		return 0
+	}
+	return 1
+}

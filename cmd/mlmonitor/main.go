@@ -1,0 +1,57 @@
+// Command mlmonitor scores card transactions for fraud over Kafka.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set when the binary is built.
+var version = "dev"
+
+// errFound ends a command that did its work and found a fault: it has said so already, only the exit code is left to set.
+var errFound = errors.New("")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := root().ExecuteContext(ctx); err != nil {
+		if !errors.Is(err, errFound) {
+			fmt.Fprintln(os.Stderr, "mlmonitor:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mlmonitor",
+		Short: "Score card transactions for fraud over Kafka, exactly once",
+		Long: `ML-Monitor reads transactions from a Kafka topic, scores each with a tree-ensemble model, publishes a verdict exactly once, and writes every
+verdict to an audit table exactly once.
+
+Configuration is environment variables: mlmonitor config lists them. Results go to standard output, logs to standard error.`,
+		Example:       "  mlmonitor demo --for 20s      everything in one process, nothing to install",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	cmd.AddCommand(demoCommand(), scoreCommand(), auditCommand(), produceCommand(), topicsCommand(), migrateCommand(),
+		deadLetterCommand(), modelCommand(), configCommand(), healthCommand())
+	return cmd
+}
+
+// printJSON writes one indented JSON document to standard output.
+func printJSON(cmd *cobra.Command, v any) error {
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,65 @@
+package consumer
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mlmonitor/mlmonitor/schemas"
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// metrics of the scoring loop. What stands for records is counted after their transaction committed, so replicas add up to the topics.
+type metrics struct {
+	predictions  *prometheus.CounterVec // by decision
+	deadLetters  *prometheus.CounterVec // by class
+	transactions *prometheus.CounterVec // by outcome: commit, abort
+	restarts     prometheus.Counter
+	scoring      prometheus.Histogram
+	latency      prometheus.Histogram
+	batch        prometheus.Histogram
+	lag          *prometheus.GaugeVec // by partition
+	halted       prometheus.Gauge
+	ratio        prometheus.Gauge
+	txnVersion   prometheus.Gauge
+	bundle       *prometheus.GaugeVec
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "fraud_predictions_total",
+			Help: "Verdicts committed, by decision."}, []string{"decision"}),
+		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_dead_letters_total",
+			Help: "Inputs committed to the dead-letter topic, by reason class."}, []string{"class"}),
+		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_kafka_transactions_total",
+			Help: "Kafka transactions ended, by outcome. Aborts are normal in a rebalance: their records are scored again."}, []string{"outcome"}),
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "mlmonitor_consumer_restarts_total",
+			Help: "Times the client was made anew after a failure."}),
+		scoring: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "fraud_prediction_duration_seconds",
+			Help: "Time to decode and score one transaction event: the mean of its batch, observed once a batch.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_verdict_latency_seconds",
+			Help: "From the input record's timestamp to the commit of its verdict, observed for the oldest record of each partition's batch.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_kafka_transaction_records",
+			Help: "Input records of a Kafka transaction.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_lag_records",
+			Help: "Input records not yet answered, by partition of this member."}, []string{"partition"}),
+		halted: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_consumer_halted",
+			Help: "1 while consumption is stopped because too many inputs would be dead letters."}),
+		ratio: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_consumer_dead_letter_ratio",
+			Help: "Share of dead letters in the window, 0 to 1, with the batch last looked at."}),
+		txnVersion: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_kafka_transaction_version",
+			Help: "Lowest transaction.version of the brokers; below 2 a crash may lose or double a verdict."}),
+		bundle: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_bundle_info",
+			Help: "1 for the bundle in force."}, []string{"name", "version", "digest"}),
+	}
+	// A counter that first shows above zero has no increase for Prometheus: every label starts at 0.
+	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
+		m.predictions.WithLabelValues(string(d))
+	}
+	for _, c := range append(schemas.Classes(), scorer.ScoreNotFinite) {
+		m.deadLetters.WithLabelValues(string(c))
+	}
+	for _, outcome := range []string{"commit", "abort"} {
+		m.transactions.WithLabelValues(outcome)
+	}
+	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.scoring, m.latency, m.batch, m.lag, m.halted, m.ratio, m.txnVersion, m.bundle)
+	return m
+}

@@ -1,0 +1,238 @@
+package consumer
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mlmonitor/mlmonitor/producer"
+	"github.com/mlmonitor/mlmonitor/schemas"
+)
+
+// promises are what the loop owes on any broker: the embedded one and a real one are held to the same.
+var promises = []struct {
+	name string
+	test func(*testing.T, *cluster)
+}{
+	{"EveryInputHasOneAnswer", everyInputHasOneAnswer},
+	{"AVerdictKeepsKeyPartitionAndTimestamp", aVerdictKeepsItsInputsPlace},
+	{"ADeadLetterKeepsBytesAndHeaders", aDeadLetterKeepsBytesAndHeaders},
+	{"ASecondRunGivesTheSameBytes", aSecondRunGivesTheSameBytes},
+	{"MembersComeAndGo", membersComeAndGo},
+	{"ABrokenStreamStopsAndGoesOn", aBrokenStreamStopsAndGoesOn},
+	{"ARedriveIsExactlyOnce", aRedriveIsExactlyOnce},
+	{"ATakenInstanceEnds", aTakenInstanceEnds},
+}
+
+func TestPromisesOnTheEmbeddedBroker(t *testing.T) {
+	for _, p := range promises {
+		t.Run(p.name, func(t *testing.T) { p.test(t, onEmbedded(t)) })
+	}
+}
+
+func everyInputHasOneAnswer(t *testing.T, c *cluster) {
+	m := c.start(t, c.config("a"), sample(t))
+	sent := c.send(t, 0, 3000, 0.02)
+	found := c.answered(t, 3000)
+	dead := 0
+	for _, a := range found {
+		if !strings.HasPrefix(a[0], "{\"transaction_id\"") {
+			dead++
+		}
+	}
+	if dead != int(sent.Malformed) || dead == 0 {
+		t.Errorf("%d dead letters for %d malformed events", dead, sent.Malformed)
+	}
+	if err := m.Ready(t.Context()); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	verdicts := 0.0
+	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
+		verdicts += testutil.ToFloat64(m.metrics.predictions.WithLabelValues(string(d)))
+	}
+	if int(verdicts) != 3000-dead {
+		t.Errorf("fraud_predictions_total is %v, %d verdicts are on the topic", verdicts, 3000-dead)
+	}
+	if err := m.end(t); err != nil {
+		t.Errorf("a stopped member returns %v", err)
+	}
+}
+
+func aVerdictKeepsItsInputsPlace(t *testing.T, c *cluster) {
+	c.send(t, 0, 200, 0)
+	c.start(t, c.config("a"), sample(t))
+	c.answered(t, 200)
+	type place struct {
+		Key       string
+		Partition int32
+		Millis    int64
+	}
+	want, got := map[schemas.Source]place{}, map[schemas.Source]place{}
+	var offsets [6][]int64 // of the inputs, in the order of their verdicts
+	c.read(t, c.topics.Transactions, func(r *kgo.Record) {
+		want[schemas.Source{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}] = place{string(r.Key), r.Partition, r.Timestamp.UnixMilli()}
+	})
+	c.read(t, c.topics.Verdicts, func(r *kgo.Record) {
+		v, err := schemas.ParseVerdict(r.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[v.Source] = place{string(r.Key), r.Partition, r.Timestamp.UnixMilli()}
+		offsets[r.Partition] = append(offsets[r.Partition], v.Source.Offset)
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for p, order := range offsets {
+		for i := 1; i < len(order); i++ {
+			if order[i] <= order[i-1] {
+				t.Errorf("partition %d: the verdict of offset %d comes after that of %d", p, order[i], order[i-1])
+			}
+		}
+	}
+}
+
+func aDeadLetterKeepsBytesAndHeaders(t *testing.T, c *cluster) {
+	value := "{\"transaction_id\": \xff\x00}"
+	c.sendRaw(t, []kgo.RecordHeader{{Key: "team", Value: []byte("cards")}, {Key: "bin", Value: []byte{0, 255}}}, value)
+	b := sample(t)
+	c.start(t, c.config("a"), b)
+	c.answered(t, 1)
+	c.read(t, c.topics.DeadLetters, func(r *kgo.Record) {
+		d, err := producer.ParseDeadLetter(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(r.Value) != value || string(r.Key) != "key" || r.Timestamp.UnixMilli() != 1_770_000_000_123 {
+			t.Errorf("the dead letter is %q under %q at %v", r.Value, r.Key, r.Timestamp)
+		}
+		if diff := cmp.Diff([]kgo.RecordHeader{{Key: "team", Value: []byte("cards")}, {Key: "bin", Value: []byte{0, 255}}}, r.Headers[:2]); diff != "" {
+			t.Error(diff)
+		}
+		if d.Attempt != 1 || d.Source.Topic != c.topics.Transactions || d.Bundle != b.ID.Digest || d.Class == "" || d.Message == "" {
+			t.Errorf("headers say %+v", d)
+		}
+	})
+}
+
+func aSecondRunGivesTheSameBytes(t *testing.T, c *cluster) {
+	c.send(t, 0, 1000, 0.05)
+	first := c.start(t, c.config("a"), sample(t))
+	want := c.answered(t, 1000)
+	first.end(t)
+	again := *c
+	again.group += "-again"
+	again.topics.Verdicts, again.topics.DeadLetters = c.topics.Verdicts+"-again", c.topics.DeadLetters+"-again"
+	layOut(t, &again)
+	small := again.config("b")
+	small.TxnMaxRecords = 7 // other batches, other transactions
+	again.start(t, small, sample(t))
+	if diff := cmp.Diff(want, again.answered(t, 1000)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func membersComeAndGo(t *testing.T, c *cluster) {
+	const rounds = 4
+	a := c.start(t, c.config("a"), sample(t))
+	for i := range uint64(rounds) {
+		b := c.start(t, c.config("b"), sample(t))
+		c.send(t, i*500, 500, 0.02)
+		eventually(t, "the second member is ready", func() bool { return b.Ready(t.Context()) == nil })
+		c.send(t, 10_000+i*500, 500, 0.02)
+		if err := b.end(t); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.answered(t, rounds*1000)
+	if err := a.Ready(t.Context()); err != nil {
+		t.Errorf("the member that stayed is not ready: %v", err)
+	}
+}
+
+func aBrokenStreamStopsAndGoesOn(t *testing.T, c *cluster) {
+	cfg := c.config("a")
+	cfg.DeadLetterWindow = 200
+	m := c.start(t, cfg, sample(t))
+	c.send(t, 0, 400, 1)
+	eventually(t, "consumption stops", func() bool { return testutil.ToFloat64(m.metrics.halted) == 1 })
+	err := m.Ready(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "CONSUMER_MAX_DEAD_LETTER_RATIO") {
+		t.Errorf("ready says %v", err)
+	}
+	if n := len(c.answers(t)); n > 200 {
+		t.Errorf("%d of 400 bad records went to the dead-letter topic before the stop", n)
+	}
+	c.send(t, 1000, 600, 0) // the producer is mended
+	c.answered(t, 1000)
+	eventually(t, "the member is ready again", func() bool { return m.Ready(t.Context()) == nil })
+}
+
+func aRedriveIsExactlyOnce(t *testing.T, c *cluster) {
+	cfg := c.config("a")
+	cfg.MaxDeadLetterRatio = 1
+	m := c.start(t, cfg, sample(t))
+	sent := c.send(t, 0, 1000, 0.1)
+	c.answered(t, 1000)
+	letters := func() (attempts map[int]int) {
+		attempts = map[int]int{}
+		err := OpenDeadLetters(t.Context(), &cfg, &c.topics, false, func(d producer.DeadLetter, err error) error {
+			attempts[d.Attempt]++
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return attempts
+	}
+	if diff := cmp.Diff(map[int]int{1: int(sent.Malformed)}, letters()); diff != "" {
+		t.Fatal(diff)
+	}
+	m.end(t)
+	silent := func(Redriven) {}
+	kept, err := Redrive{Classes: []schemas.Class{"no_such_class"}, MaxAttempts: 2}.Run(t.Context(), &cfg, &c.topics, silent)
+	if err != nil || kept.Kept != int(sent.Malformed) || kept.Redriven != 0 {
+		t.Fatalf("another class: %+v, %v", kept, err)
+	}
+	done, err := Redrive{MaxAttempts: 2}.Run(t.Context(), &cfg, &c.topics, silent)
+	if err != nil || done.Redriven != int(sent.Malformed) {
+		t.Fatalf("redrive of %d: %+v, %v", sent.Malformed, done, err)
+	}
+	if diff := cmp.Diff(map[int]int{}, letters()); diff != "" {
+		t.Errorf("open after the redrive: %s", diff)
+	}
+	c.start(t, cfg, sample(t))
+	eventually(t, "the redriven are refused again", func() bool { return letters()[2] == int(sent.Malformed) })
+	done, err = Redrive{MaxAttempts: 2}.Run(t.Context(), &cfg, &c.topics, silent)
+	if err != nil || done.Redriven != 0 || done.Exhausted != int(sent.Malformed) {
+		t.Errorf("a second redrive: %+v, %v", done, err)
+	}
+	if diff := cmp.Diff(map[int]int{2: int(sent.Malformed)}, letters()); diff != "" {
+		t.Errorf("open at the end: %s", diff)
+	}
+}
+
+func aTakenInstanceEnds(t *testing.T, c *cluster) {
+	first := c.start(t, c.config("same"), sample(t))
+	c.send(t, 0, 100, 0)
+	c.answered(t, 100)
+	second := c.start(t, c.config("same"), sample(t))
+	select {
+	case err := <-first.done:
+		first.done <- err
+		if !errors.Is(err, ErrInstanceTaken) {
+			t.Errorf("the first process ends with %v", err)
+		}
+	case err := <-second.done:
+		second.done <- err
+		t.Fatalf("the second process ended: %v", err)
+	case <-timeout(t):
+		t.Fatal("two processes run under one INSTANCE_ID")
+	}
+	c.send(t, 100, 100, 0)
+	c.answered(t, 200)
+}

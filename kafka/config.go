@@ -1,0 +1,135 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// Config says where the cluster is, how to prove who we are, and what the topics are called.
+type Config struct {
+	Brokers []string `envconfig:"KAFKA_BROKERS" default:"127.0.0.1:9092" desc:"bootstrap brokers, host:port separated by commas"`
+
+	TLS      bool   `envconfig:"KAFKA_TLS" default:"false" desc:"connect with TLS; implied by KAFKA_TLS_CA_FILE and KAFKA_TLS_CERT_FILE"`
+	CAFile   string `envconfig:"KAFKA_TLS_CA_FILE" desc:"PEM file of the certificate authorities to trust instead of the system's"`
+	CertFile string `envconfig:"KAFKA_TLS_CERT_FILE" desc:"PEM file of the client certificate"`
+	KeyFile  string `envconfig:"KAFKA_TLS_KEY_FILE" desc:"PEM file of the client certificate's key"`
+
+	Mechanism string `envconfig:"KAFKA_SASL_MECHANISM" desc:"PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty for none"`
+	Username  string `envconfig:"KAFKA_SASL_USERNAME" desc:"SASL user"`
+	Password  Secret `envconfig:"KAFKA_SASL_PASSWORD" desc:"SASL password"`
+
+	AllowOldBrokers bool `envconfig:"KAFKA_ALLOW_OLD_BROKERS" default:"false" desc:"run on a cluster without transaction.version=2; a crash may then lose or double a verdict"`
+
+	Transactions string `envconfig:"KAFKA_TOPIC_TRANSACTIONS" default:"transactions" desc:"input topic"`
+	Verdicts     string `envconfig:"KAFKA_TOPIC_VERDICTS" default:"verdicts" desc:"output topic"`
+	DeadLetters  string `envconfig:"KAFKA_TOPIC_DEAD_LETTERS" default:"transactions.dlq" desc:"dead-letter topic"`
+}
+
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// Validate names the variable that is wrong and how to mend it.
+func (c *Config) Validate() error {
+	if len(c.Brokers) == 0 {
+		return errors.New("KAFKA_BROKERS is empty: set it to host:port of at least one broker")
+	}
+	for _, b := range c.Brokers {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			return fmt.Errorf("KAFKA_BROKERS: %q is not host:port: %w", b, err)
+		}
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		return errors.New("KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE belong together: set both or neither")
+	}
+	switch c.Mechanism {
+	case "":
+		if c.Username != "" || c.Password != "" {
+			return errors.New("KAFKA_SASL_USERNAME or KAFKA_SASL_PASSWORD is set but KAFKA_SASL_MECHANISM is not: set it to SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN")
+		}
+	case "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512":
+		if c.Username == "" || c.Password == "" {
+			return fmt.Errorf("KAFKA_SASL_MECHANISM is %s: set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)", c.Mechanism)
+		}
+		if c.Mechanism == "PLAIN" && !c.UsesTLS() {
+			return errors.New("KAFKA_SASL_MECHANISM=PLAIN would send the password in clear: set KAFKA_TLS=true or use SCRAM-SHA-512")
+		}
+	default:
+		return fmt.Errorf("KAFKA_SASL_MECHANISM is %q: use SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN", c.Mechanism)
+	}
+	seen := map[string]string{}
+	for _, t := range []struct{ variable, name string }{
+		{"KAFKA_TOPIC_TRANSACTIONS", c.Transactions}, {"KAFKA_TOPIC_VERDICTS", c.Verdicts}, {"KAFKA_TOPIC_DEAD_LETTERS", c.DeadLetters},
+	} {
+		if !topicName.MatchString(t.name) || t.name == "." || t.name == ".." {
+			return fmt.Errorf("%s is %q: a topic name has 1 to 249 letters, digits, '.', '_' or '-'", t.variable, t.name)
+		}
+		if other := seen[t.name]; other != "" {
+			return fmt.Errorf("%s and %s are both %q: each needs a topic of its own", other, t.variable, t.name)
+		}
+		seen[t.name] = t.variable
+	}
+	return nil
+}
+
+// UsesTLS says whether connections are encrypted: any TLS setting makes TLS required.
+func (c *Config) UsesTLS() bool { return c.TLS || c.CAFile != "" || c.CertFile != "" }
+
+// Options turns the configuration into client options; it reads the certificate files.
+func (c *Config) Options() ([]kgo.Opt, error) {
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor")}
+	if c.UsesTLS() {
+		t, err := c.tls()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.DialTLSConfig(t))
+	}
+	if m := c.sasl(); m != nil {
+		opts = append(opts, kgo.SASL(m))
+	}
+	return opts, nil
+}
+
+func (c *Config) tls() (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %s holds no PEM certificate", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("KAFKA_TLS_CERT_FILE, KAFKA_TLS_KEY_FILE: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+func (c *Config) sasl() sasl.Mechanism {
+	user, pass := c.Username, c.Password.Reveal()
+	switch c.Mechanism {
+	case "PLAIN":
+		return plain.Auth{User: user, Pass: pass}.AsMechanism()
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: user, Pass: pass}.AsSha256Mechanism()
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: user, Pass: pass}.AsSha512Mechanism()
+	}
+	return nil
+}

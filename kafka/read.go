@@ -1,0 +1,121 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Range is a part of a topic: for each partition the offsets From (included) to To (not included).
+type Range struct{ From, To map[int32]int64 }
+
+// Record is a record of a topic, for packages that do not use the client library themselves.
+type Record = kgo.Record
+
+// Whole is all that a read_committed reader may see of a topic now.
+func Whole(ctx context.Context, cfg *Config, topic string) (Range, error) {
+	opts, err := cfg.Options()
+	if err != nil {
+		return Range{}, err
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return Range{}, err
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	starts, err := adm.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return Range{}, fmt.Errorf("list the offsets of %s: %w", topic, err)
+	}
+	ends, err := adm.ListCommittedOffsets(ctx, topic)
+	if err != nil {
+		return Range{}, fmt.Errorf("list the offsets of %s: %w", topic, err)
+	}
+	r := Range{From: map[int32]int64{}, To: map[int32]int64{}}
+	for _, listed := range []struct {
+		offsets kadm.ListedOffsets
+		into    map[int32]int64
+	}{{starts, r.From}, {ends, r.To}} {
+		if err := listed.offsets.Error(); err != nil {
+			return Range{}, fmt.Errorf("list the offsets of %s: %w", topic, err)
+		}
+		for p, o := range listed.offsets[topic] {
+			listed.into[p] = o.Offset
+		}
+	}
+	return r, nil
+}
+
+// Read calls each for every committed record of the range, in offset order within a partition, and returns when it has seen all. The record is
+// valid until each returns. It uses no group, and leaves nothing behind.
+func Read(ctx context.Context, cfg *Config, topic string, r Range, each func(*Record) error) error {
+	left := map[int32]int64{}
+	from := map[int32]kgo.Offset{}
+	for p, to := range r.To {
+		if r.From[p] < to {
+			left[p] = to
+			from[p] = kgo.NewOffset().At(r.From[p])
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	opts, err := cfg.Options()
+	if err != nil {
+		return err
+	}
+	// Control records show how far a partition is read when nothing else follows.
+	cl, err := kgo.NewClient(append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.KeepControlRecords(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NoResetOffset()))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for len(left) > 0 {
+		fetches := cl.PollFetches(ctx)
+		if errs := fetches.Errors(); len(errs) > 0 {
+			return fmt.Errorf("read %s partition %d: %w", topic, errs[0].Partition, errs[0].Err)
+		}
+		for records := fetches.RecordIter(); !records.Done(); {
+			rec := records.Next()
+			to, ok := left[rec.Partition]
+			if !ok {
+				continue
+			}
+			if rec.Offset < to && !rec.Attrs.IsControl() {
+				if err := each(rec); err != nil {
+					return err
+				}
+			}
+			if rec.Offset+1 >= to {
+				delete(left, rec.Partition)
+				cl.PauseFetchPartitions(map[string][]int32{topic: {rec.Partition}})
+			}
+		}
+	}
+	return nil
+}
+
+// Follow calls each for every record that is committed to a topic from now on, until ctx ends.
+func Follow(ctx context.Context, cfg *Config, topic string, each func(*Record)) error {
+	opts, err := cfg.Options()
+	if err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(append(opts, kgo.ConsumeTopics(topic), kgo.ConsumeStartOffset(kgo.NewOffset().AtEnd()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	for ctx.Err() == nil {
+		fetches := cl.PollFetches(ctx)
+		if errs := fetches.Errors(); len(errs) > 0 && ctx.Err() == nil {
+			return fmt.Errorf("follow %s partition %d: %w", topic, errs[0].Partition, errs[0].Err)
+		}
+		fetches.EachRecord(each)
+	}
+	return nil
+}

@@ -1,0 +1,21 @@
+package producer
+
+import "github.com/twmb/franz-go/pkg/kgo"
+
+// HeaderBundle names the digest of the bundle that made a verdict or refused an input.
+const HeaderBundle = "mlmonitor.bundle"
+
+// traceHeaders go from the input to its verdict: W3C Trace Context.
+var traceHeaders = map[string]bool{"traceparent": true, "tracestate": true}
+
+// SetVerdict fills out with the record of a verdict: key, partition and timestamp of the input, so that per-key order is kept. bundle is the
+// shared header of the bundle's digest; a slice, so that nothing is allocated for an input without trace headers.
+func SetVerdict(out, in *kgo.Record, topic string, payload []byte, bundle []kgo.RecordHeader) {
+	headers := bundle[:len(bundle):len(bundle)]
+	for _, h := range in.Headers {
+		if traceHeaders[h.Key] {
+			headers = append(headers, h)
+		}
+	}
+	*out = kgo.Record{Topic: topic, Partition: in.Partition, Key: in.Key, Value: payload, Timestamp: in.Timestamp, Headers: headers}
+}

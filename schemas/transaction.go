@@ -1,0 +1,14 @@
+package schemas
+
+import "time"
+
+// Transaction is what an event says apart from its features. Decode fills it and reuses its slices.
+type Transaction struct {
+	// ID and Key are text of 1 to MaxIDBytes bytes. They may alias the event or the decoder and are valid until the next Decode.
+	ID, Key []byte
+	Time    time.Time // when the transaction happened, in UTC
+	Amount  float64   // in the event's own currency, finite
+	// Findings are "missing:NAME", "outside:NAME" and "unknown:NAME", at most one for each feature, in the contract's order. The slice
+	// is valid until the next Decode; its strings live as long as the contract.
+	Findings []string
+}

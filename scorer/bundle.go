@@ -1,0 +1,183 @@
+package scorer
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/mlmonitor/mlmonitor/schemas"
+)
+
+// Limits of a bundle's files, in bytes.
+const (
+	maxModelFile = 512 << 20
+	maxOtherFile = 16 << 20
+	maxFiles     = 64
+	maxNameLen   = 200
+)
+
+// modelFiles are the names that a bundle's model may have; the format is found from the content all the same.
+var modelFiles = []string{"model.txt", "model.json", "model.ubj"}
+
+// Bundle is a model with the contract that feeds it and the policy that decides on its scores. It is immutable.
+type Bundle struct {
+	ID       schemas.BundleID
+	Contract *schemas.Contract
+	Policy   Policy
+	Model    Model
+	Examples []Example
+	Training json.RawMessage // what training recorded about itself: metrics, versions
+}
+
+// manifest is bundle.json.
+type manifest struct {
+	Name     string            `json:"name"`
+	Version  string            `json:"version"`
+	Files    map[string]string `json:"files"` // SHA-256 in hex of each other file
+	Training json.RawMessage   `json:"training,omitempty"`
+}
+
+// LoadBundle reads a bundle, and refuses one whose digests differ, whose contract and model disagree, or whose model does not give a
+// probability. It does not score the recorded examples: Check does.
+func LoadBundle(dir fs.FS, engine Engine) (*Bundle, error) {
+	raw, err := readFile(dir, "bundle.json", maxOtherFile)
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseManifest(raw)
+	if err != nil {
+		return nil, fmt.Errorf("bundle.json: %w", err)
+	}
+	files, err := readFiles(dir, m.Files)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	b := &Bundle{ID: schemas.BundleID{Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(sum[:])}, Training: m.Training}
+	if b.Contract, err = schemas.ParseContract(files["contract.yaml"]); err != nil {
+		return nil, err
+	}
+	if b.Policy, err = ParsePolicy(files["policy.yaml"]); err != nil {
+		return nil, err
+	}
+	if b.Examples, err = parseExamples(files["examples.jsonl"]); err != nil {
+		return nil, fmt.Errorf("examples.jsonl: %w", err)
+	}
+	name := modelFile(files)
+	if b.Model, err = LoadModel(files[name], engine); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := b.agree(); err != nil {
+		return nil, fmt.Errorf("contract.yaml and %s: %w", name, err)
+	}
+	return b, nil
+}
+
+func parseManifest(raw []byte) (manifest, error) {
+	var m manifest
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&m); err != nil {
+		return m, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return m, errors.New("text after the JSON object")
+	}
+	if m.Name == "" || m.Version == "" || len(m.Name) > maxNameLen || len(m.Version) > maxNameLen {
+		return m, fmt.Errorf("name and version must have 1 to %d bytes", maxNameLen)
+	}
+	if len(m.Files) > maxFiles {
+		return m, fmt.Errorf("%d files, at most %d", len(m.Files), maxFiles)
+	}
+	for _, need := range []string{"contract.yaml", "policy.yaml", "examples.jsonl"} {
+		if _, ok := m.Files[need]; !ok {
+			return m, fmt.Errorf("files does not list %s", need)
+		}
+	}
+	models := 0
+	for _, name := range modelFiles {
+		if _, ok := m.Files[name]; ok {
+			models++
+		}
+	}
+	if models != 1 {
+		return m, fmt.Errorf("files lists %d models, exactly one of %v is needed", models, modelFiles)
+	}
+	return m, nil
+}
+
+func modelFile(files map[string][]byte) string {
+	for _, name := range modelFiles {
+		if _, ok := files[name]; ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// readFiles reads every listed file, in order of name so that the first error is always the same, and verifies its digest.
+func readFiles(dir fs.FS, digests map[string]string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, name := range slices.Sorted(maps.Keys(digests)) {
+		limit := int64(maxOtherFile)
+		if slices.Contains(modelFiles, name) {
+			limit = maxModelFile
+		}
+		data, err := readFile(dir, name, limit)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(data)
+		if got := hex.EncodeToString(sum[:]); got != digests[name] {
+			return nil, fmt.Errorf("%s has SHA-256 %s, bundle.json says %q: the file was changed after the bundle was made", name, got, digests[name])
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+func readFile(dir fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("bundle file: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("bundle file %s: %w", name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("bundle file %s is larger than %d bytes", name, limit)
+	}
+	return data, nil
+}
+
+// agree makes sure that the row the contract makes is the row the model was trained on, and that the model gives one probability.
+func (b *Bundle) agree() error {
+	want, have := b.Model.FeatureNames(), b.Contract.FeatureNames()
+	if len(have) != b.Model.Features() {
+		return fmt.Errorf("the contract has %d features, the model %d", len(have), b.Model.Features())
+	}
+	for i, name := range want {
+		if have[i] != name {
+			return fmt.Errorf("feature %d is %q in the contract, %q in the model: names and order must be the same", i, have[i], name)
+		}
+	}
+	if b.Model.Outputs() != 1 {
+		return fmt.Errorf("the model has %d outputs, a bundle's model has one probability of fraud", b.Model.Outputs())
+	}
+	if !slices.Contains(probabilities, b.Model.Objective()) {
+		return fmt.Errorf("the objective %q does not give a probability: use one of %v", b.Model.Objective(), probabilities)
+	}
+	return nil
+}
+
+// probabilities are the objectives whose prediction lies in [0, 1].
+var probabilities = []string{"binary", "cross_entropy", "binary:logistic", "reg:logistic"}

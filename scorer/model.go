@@ -1,0 +1,43 @@
+package scorer
+
+import (
+	"fmt"
+
+	"github.com/mlmonitor/mlmonitor/scorer/forest"
+)
+
+// Model is a loaded tree ensemble. forest.Model and the leaves engine implement it; both are safe for concurrent use.
+type Model interface {
+	Format() string         // the file format, as "LightGBM text v4"
+	Objective() string      // as the library names it
+	Features() int          // length of a row
+	FeatureNames() []string // nil where the file has none
+	Outputs() int           // values for each row
+	Trees() int
+	Width() int // bits of the library's own number type, 32 or 64
+	// Margins writes the raw score of each row: rows is row-major n × Features(), out is n × Outputs().
+	Margins(rows, out []float64) error
+	// Transform turns margins into predictions, n × Outputs(); out may be margins.
+	Transform(margins, out []float64) error
+}
+
+// Engine names a program that scores models.
+type Engine string
+
+// The engines. Auto is Forest; Leaves runs only when it is named.
+const (
+	Auto   Engine = "auto"
+	Forest Engine = "forest"
+	Leaves Engine = "leaves"
+)
+
+// LoadModel reads a model file with an engine; the format is found from the content.
+func LoadModel(data []byte, engine Engine) (Model, error) {
+	switch engine {
+	case Auto, Forest, "":
+		return forest.Load(data)
+	case Leaves:
+		return loadLeaves(data)
+	}
+	return nil, fmt.Errorf("SCORER_ENGINE is %q: use auto, forest or leaves", engine)
+}

@@ -1,0 +1,165 @@
+package scorer
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// tableRows is how many rows are scored at once.
+const tableRows = 1024
+
+// PredictTable scores a CSV and writes one line a row, the model's outputs separated by commas, in the shortest text that reads back to the
+// number type of the model's library. The CSV's header names the features: columns are matched by name where the model has names, else by
+// position. An empty cell is missing; nan, inf and -inf are read as such. With raw the margin is written instead of the prediction.
+// It returns the names of columns that the model does not use.
+func PredictTable(m Model, rows io.Reader, raw bool, out io.Writer) (unused []string, err error) {
+	table := csv.NewReader(rows)
+	table.ReuseRecord = true
+	header, err := table.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the table is empty: its first line must name the features")
+	} else if err != nil {
+		return nil, err
+	}
+	columns, unused, err := matchColumns(m, header)
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriter(out)
+	values := make([]float64, 0, tableRows*m.Features())
+	scores := make([]float64, tableRows*m.Outputs())
+	var line []byte
+	flush := func() error {
+		n := len(values) / max(1, m.Features()) * m.Outputs()
+		if err := m.Margins(values, scores[:n]); err != nil {
+			return err
+		}
+		if !raw {
+			if err := m.Transform(scores[:n], scores[:n]); err != nil {
+				return err
+			}
+		}
+		for row := range slices.Chunk(scores[:n], m.Outputs()) {
+			line = appendScores(line[:0], row, m.Width())
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		values = values[:0]
+		return nil
+	}
+	for {
+		cells, err := table.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return unused, err
+		}
+		for feature, column := range columns {
+			v, err := parseCell(cells[column])
+			if err != nil {
+				at, _ := table.FieldPos(column)
+				return unused, fmt.Errorf("line %d, column %q: %w", at, featureName(m, feature), err)
+			}
+			values = append(values, v)
+		}
+		if len(values) == cap(values) {
+			if err := flush(); err != nil {
+				return unused, err
+			}
+		}
+	}
+	if err := flush(); err != nil {
+		return unused, err
+	}
+	return unused, w.Flush()
+}
+
+// matchColumns gives the column of each feature.
+func matchColumns(m Model, header []string) (columns []int, unused []string, err error) {
+	names := m.FeatureNames()
+	if names == nil {
+		if len(header) != m.Features() {
+			return nil, nil, fmt.Errorf("the table has %d columns, the model has %d features and no names", len(header), m.Features())
+		}
+		for i := range header {
+			columns = append(columns, i)
+		}
+		return columns, nil, nil
+	}
+	at := map[string]int{}
+	for i, name := range header {
+		if _, twice := at[name]; twice {
+			return nil, nil, fmt.Errorf("the table has two columns %q", name)
+		}
+		at[strings.Clone(name)] = i
+	}
+	var missing []string
+	for _, name := range names {
+		column, ok := at[name]
+		if !ok {
+			missing = append(missing, strconv.Quote(name))
+		}
+		columns = append(columns, column)
+		delete(at, name)
+	}
+	if len(missing) > 0 {
+		return nil, nil, fmt.Errorf("the table lacks %d of the model's %d features: %s", len(missing), len(names), strings.Join(missing[:min(10, len(missing))], ", "))
+	}
+	for name := range at {
+		unused = append(unused, name)
+	}
+	slices.Sort(unused)
+	return columns, unused, nil
+}
+
+func featureName(m Model, feature int) string {
+	if names := m.FeatureNames(); names != nil {
+		return names[feature]
+	}
+	return strconv.Itoa(feature)
+}
+
+func parseCell(text string) (float64, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return math.NaN(), nil
+	}
+	if strings.ContainsAny(text, "xX_pP") { // Go reads 0x1p3 and 1_000, a CSV does not mean them
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("%q does not fit a float64; write inf for infinity", text)
+	} else if err != nil {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return v, nil
+}
+
+// appendScores writes numbers as Python would read them back.
+func appendScores(line []byte, row []float64, width int) []byte {
+	for i, v := range row {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		switch {
+		case math.IsNaN(v):
+			line = append(line, "nan"...)
+		case math.IsInf(v, 1):
+			line = append(line, "inf"...)
+		case math.IsInf(v, -1):
+			line = append(line, "-inf"...)
+		default:
+			line = strconv.AppendFloat(line, v, 'g', -1, width)
+		}
+	}
+	return append(line, '\n')
+}

@@ -1,0 +1,179 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// binary is the program under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(build(m))
+}
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "mlmonitor-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "mlmonitor")
+	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/mlmonitor").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// run runs a command to its end and gives its standard output.
+func run(t *testing.T, env []string, args ...string) (stdout string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("mlmonitor %s: %w\n%s", strings.Join(args, " "), err, tail(errs.String()))
+	}
+	return out.String(), nil
+}
+
+func mustRun(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	out, err := run(t, env, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func tail(s string) string {
+	return s[max(0, len(s)-4000):]
+}
+
+// process is a role that is started again when it ends, as a supervisor would.
+type process struct {
+	t     *testing.T
+	role  string
+	env   []string
+	url   string // of the operations pages
+	log   string // file
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	ended chan struct{} // of cmd
+	quit  bool
+	kills int
+}
+
+// supervise starts a role. port is that of its operations pages.
+func supervise(t *testing.T, role, instance string, port int, env []string) *process {
+	t.Helper()
+	p := &process{t: t, role: role, url: fmt.Sprintf("http://127.0.0.1:%d", port), log: filepath.Join(t.TempDir(), role+".log"),
+		env: append(os.Environ(), append(env, "INSTANCE_ID="+instance, fmt.Sprintf("OPS_PORT=%d", port))...)}
+	p.start()
+	t.Cleanup(func() {
+		p.stop()
+		if t.Failed() {
+			if data, err := os.ReadFile(p.log); err == nil {
+				t.Logf("end of the log of %s %s:\n%s", role, instance, tail(string(data)))
+			}
+		}
+	})
+	return p
+}
+
+func (p *process) start() {
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, p.role)
+	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		p.t.Error(err)
+		return
+	}
+	p.cmd, p.ended = cmd, make(chan struct{})
+	go func(ended chan struct{}) {
+		cmd.Wait()
+		close(ended)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.quit {
+			p.start()
+		}
+	}(p.ended)
+}
+
+// kill ends the process by SIGKILL; the supervisor starts the next. It counts only a process that ran.
+func (p *process) kill() {
+	p.mu.Lock()
+	cmd, ended := p.cmd, p.ended
+	p.mu.Unlock()
+	if cmd.Process.Signal(syscall.SIGKILL) != nil {
+		return
+	}
+	<-ended
+	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
+		p.mu.Lock()
+		p.kills++
+		p.mu.Unlock()
+	}
+}
+
+// stop asks the process to end, and gives its exit code and how long it took.
+func (p *process) stop() (code int, took time.Duration) {
+	p.mu.Lock()
+	p.quit = true
+	cmd, ended := p.cmd, p.ended
+	p.mu.Unlock()
+	begin := time.Now()
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		cmd.Process.Kill()
+		<-ended
+	}
+	return cmd.ProcessState.ExitCode(), time.Since(begin)
+}
+
+// ready says whether /ready answers 200, and its text.
+func (p *process) ready() (bool, string) {
+	client := http.Client{Timeout: 3 * time.Second}
+	resp, err := client.Get(p.url + "/ready")
+	if err != nil {
+		return false, err.Error()
+	}
+	defer resp.Body.Close()
+	var text bytes.Buffer
+	text.ReadFrom(resp.Body)
+	return resp.StatusCode == http.StatusOK, text.String()
+}
+
+// eventually waits, bounded, for what processes do.
+func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("%s: it did not come to that within %v", what, limit)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
