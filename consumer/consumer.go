@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/plugin/kslog"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/scorer"
@@ -101,7 +100,7 @@ func (c *Consumer) live(ctx, work context.Context) error {
 	hook, release := kafka.ClientMetrics(c.reg)
 	defer release()
 	opts := append(base, options(&c.cfg, c.topics, assigned, maxBatch)...)
-	txn, err := kgo.NewGroupTransactSession(append(opts, kgo.WithHooks(hook), kgo.WithLogger(kslog.New(c.log.With("part", "kafka-client"))))...)
+	txn, err := kgo.NewGroupTransactSession(append(opts, kgo.WithHooks(hook), kafka.ClientLog(c.log))...)
 	if err != nil {
 		return fmt.Errorf("make the client: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -81,7 +82,7 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 			return nil, fmt.Errorf("create topic %s: %w %s", name, err, resp.ErrMessage)
 		}
 	}
-	counts, err := partitions(ctx, adm, cfg)
+	counts, err := settled(ctx, adm, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,23 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 		}
 	}
 	return made, nil
+}
+
+// settled waits until every broker that answers knows the topics: one that was created a moment ago may be unknown to the next broker.
+func settled(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		counts, err := partitions(ctx, adm, cfg)
+		if !errors.Is(err, errNoTopics) {
+			return counts, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func firstPartitionError(r kadm.CreatePartitionsResponses, err error) error {
@@ -121,6 +139,8 @@ func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, err
 	return found, nil
 }
 
+var errNoTopics = errors.New("topics do not exist")
+
 func partitions(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]int, error) {
 	details, err := adm.ListTopics(ctx, cfg.Topics()...)
 	if err != nil {
@@ -140,7 +160,7 @@ func partitions(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		return nil, fmt.Errorf("topics %s do not exist: run `mlmonitor topics` to create them", strings.Join(missing, ", "))
+		return nil, fmt.Errorf("%w: %s: run `mlmonitor topics` to create them", errNoTopics, strings.Join(missing, ", "))
 	}
 	return counts, nil
 }

@@ -129,7 +129,7 @@ func WriteTransactions(ctx context.Context, cfg ProduceConfig, events, labels io
 		if _, err := events.Write(append(e.Value, '\n')); err != nil {
 			return err
 		}
-		return table.Write([]string{fmt.Sprintf("tx-%012d", e.Number), e.Fraud})
+		return table.Write([]string{e.TransactionID(), e.Fraud})
 	})
 	table.Flush()
 	return done, errors.Join(err, table.Error())

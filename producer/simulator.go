@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Limits of a simulation. A customer's state is about 2 KiB, a terminal's about 150 bytes.
+// Limits of a simulation. A customer's state is about 2 KiB, a terminal's about 250 bytes.
 const (
 	minCustomers = 10
 	maxCustomers = 200_000

@@ -159,6 +159,26 @@ func TestCompromisedTerminalShowsInItsReports(t *testing.T) {
 	}
 }
 
+func TestCustomerHasOneBurstAtATime(t *testing.T) {
+	s := startSimulator(t, SimulatorConfig{Seed: 13, Customers: 10, Terminals: 20})
+	var buf []byte
+	most := 0
+	for range 50_000 {
+		buf = s.Next(buf).Value
+		most = max(most, len(s.bursts))
+		for i := range s.bursts {
+			for j := range i {
+				if s.bursts[i].customer == s.bursts[j].customer {
+					t.Fatalf("customer %s has two", s.bursts[i].customer.id)
+				}
+			}
+		}
+	}
+	if most < 2 {
+		t.Errorf("never more than %d at once: nothing was tested", most)
+	}
+}
+
 func TestMemoryOfASimulationDoesNotGrow(t *testing.T) {
 	s := startSimulator(t, SimulatorConfig{Seed: 12, Customers: 10, Terminals: 20})
 	var buf []byte

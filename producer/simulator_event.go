@@ -11,10 +11,9 @@ type transaction struct {
 	at          int64 // Unix milliseconds
 	customer    *customer
 	terminal    *terminal
-	place       uint32 // the terminal's number
+	index       uint32 // of the terminal
 	fraud       string
 	channel     string
-	country     string
 	present     bool    // the card was there
 	cents       int64   // amount
 	distance    float64 // kilometres from home, NaN where unknown
@@ -43,7 +42,7 @@ func (tx *transaction) appendJSON(b []byte, number uint64) []byte {
 	b = append(b, `,"currency":"EUR","channel":"`...)
 	b = append(b, tx.channel...)
 	b = append(b, `","country":"`...)
-	b = append(b, tx.country...)
+	b = append(b, t.country...)
 	b = append(b, `","distance_km":`...)
 	if math.IsNaN(tx.distance) {
 		b = append(b, `null`...)

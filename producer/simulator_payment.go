@@ -48,7 +48,7 @@ func (s *Simulator) ordinary() {
 // pay sets s.tx to an honest payment of an amount that is usual for customer and terminal, times factor.
 func (s *Simulator) pay(c *customer, terminal uint32, at int64, factor float64) {
 	t := &s.world.terminals[terminal]
-	s.tx = transaction{at: at, customer: c, terminal: t, place: terminal, country: t.country, distance: math.NaN(), mood: s.rng.Float64()}
+	s.tx = transaction{at: at, customer: c, terminal: t, index: terminal, distance: math.NaN(), mood: s.rng.Float64()}
 	s.tx.cents = min(max(int64(c.spend*t.factor*factor*math.Exp(0.55*s.rng.NormFloat64())), minCents), maxCents)
 	switch t.kind {
 	case online:
@@ -78,7 +78,7 @@ func (tx *transaction) account() {
 	c, t := tx.customer, tx.terminal
 	day := tx.at / dayMillis
 	tx.sinceLast = c.spent.add(tx.at, tx.cents)
-	tx.newTerminal = c.known.add(tx.place)
+	tx.newTerminal = c.known.add(tx.index)
 	reported := tx.mood < disputedShare
 	if tx.fraud != "" {
 		reported = tx.mood < reportedShare

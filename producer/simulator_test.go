@@ -103,7 +103,7 @@ func TestEventHasExactlyTheFieldsOfTheDesign(t *testing.T) {
 	v := &c.spent
 	v.total, v.oldest, v.cents = 9, [3]uint64{8, 6, 0}, [3]int64{1250, 5510, 20100}
 	v.count, v.sum = 10, 31200
-	tx := transaction{at: at, customer: c, terminal: &terminal{id: "t-0042", mcc: 5411, reports: reports{share: 0.00999}}, country: "DE",
+	tx := transaction{at: at, customer: c, terminal: &terminal{id: "t-0042", mcc: 5411, country: "DE", reports: reports{share: 0.00999}},
 		channel: "pos", present: true, cents: 1250, distance: 3.2, sinceLast: 5321}
 	if diff := cmp.Diff(shape, string(tx.appendJSON(nil, 42))); diff != "" {
 		t.Error(diff)

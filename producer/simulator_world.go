@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -76,20 +77,19 @@ type terminal struct {
 
 // customer is a card holder with habits.
 type customer struct {
-	id      []byte
-	home    point
-	country string
-	joined  int64   // day since 1970
-	spend   float64 // median amount, cents
-	online  float64 // share of payments that are made online
-	app     bool    // pays online through an app
-	usual   [usualPlaces]uint32
-	sites   [usualSites]uint32
-	known   recentTerminals
-	away    int64 // on a journey until, Unix milliseconds
-	stay    point // where that is
-	busy    bool  // has a burst going on
-	spent   velocity
+	id     []byte
+	home   point
+	joined int64   // day since 1970
+	spend  float64 // median amount, cents
+	online float64 // share of payments that are made online
+	app    bool    // pays online through an app
+	usual  [usualPlaces]uint32
+	sites  [usualSites]uint32
+	known  recentTerminals
+	away   int64 // on a journey until, Unix milliseconds
+	stay   point // where that is
+	busy   bool  // has a burst going on
+	spent  velocity
 }
 
 // world holds the people and places of a simulation; all of its slices keep their size.
@@ -144,7 +144,7 @@ func (w *world) addCustomer(rng *rand.Rand, i int) {
 	c := &w.customers[i]
 	c.id = fmt.Appendf(nil, "c-%05d", i)
 	at := countries[country(rng, func(i int) float64 { return countries[i].customer })]
-	c.country, c.home = at.code, around(rng, at.middle)
+	c.home = around(rng, at.middle)
 	c.joined = 16436 + int64(math.Sqrt(rng.Float64())*4000) // 2015 to 2025, more of them of late
 	c.spend = 1800 * math.Exp(0.5*rng.NormFloat64())
 	c.online = 0.08 + 0.5*rng.Float64()*rng.Float64()
@@ -153,9 +153,8 @@ func (w *world) addCustomer(rng *rand.Rand, i int) {
 	for j := range near {
 		near[j] = w.places[rng.IntN(len(w.places))]
 	}
-	slices.SortStableFunc(near, func(a, b uint32) int {
-		da, db := w.terminals[a].place.distance(c.home), w.terminals[b].place.distance(c.home)
-		return int(math.Copysign(1, da-db))
+	slices.SortFunc(near, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(w.terminals[a].place.distance(c.home), w.terminals[b].place.distance(c.home)), cmp.Compare(a, b))
 	})
 	near = slices.Compact(near)
 	for j := range c.usual {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
@@ -43,8 +44,11 @@ func parseYAML(data []byte) (root ast.Node, err error) {
 	// The library takes 7 and "7" for one name; block and codes look for repeated ones themselves.
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		reason, _, _ := strings.Cut(err.Error(), "\n") // the rest draws the lines around it
-		return nil, fmt.Errorf("the YAML cannot be read: %s", reason)
+		var syntax *yaml.SyntaxError
+		if errors.As(err, &syntax) && syntax.Token != nil { // err.Error() would draw all of the text around it
+			return nil, fmt.Errorf("line %d: the YAML cannot be read: %s", syntax.Token.Position.Line, syntax.Message)
+		}
+		return nil, fmt.Errorf("the YAML cannot be read: %w", err)
 	}
 	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return nil, errors.New("the text must hold one YAML document")
@@ -53,10 +57,11 @@ func parseYAML(data []byte) (root ast.Node, err error) {
 }
 
 // checkTokens refuses what a contract does not need and what a YAML parser spends time on without bound: anchors, tags, directives, block
-// texts, and nesting, for which the time of this one grows with the square.
+// texts, and nesting and long mappings, for which the time of this one grows with the square.
 func checkTokens(tokens token.Tokens) error {
-	const mostNested, mostIndented = 8, 64
-	flow, colonLine := 0, 0
+	const mostNested, mostIndented, mostNames = 8, 64, MaxCategories + 50
+	flow, colonLine := 0, 0 // brackets open; line of the last name outside of brackets
+	names := 0              // outside of brackets since the last list entry
 	for _, t := range tokens {
 		switch t.Type {
 		case token.AnchorType, token.AliasType, token.TagType, token.DirectiveType, token.MergeKeyType, token.LiteralType, token.FoldedType,
@@ -67,14 +72,21 @@ func checkTokens(tokens token.Tokens) error {
 		case token.MappingEndType, token.SequenceEndType:
 			flow--
 		case token.SequenceEntryType:
+			names = 0
 			if t.Position.Column > mostIndented {
 				return fmt.Errorf("line %d: a list is indented by more than %d columns", t.Position.Line, mostIndented)
 			}
 		case token.MappingValueType:
-			if flow == 0 && t.Position.Line == colonLine {
+			if flow > 0 {
+				continue
+			}
+			if t.Position.Line == colonLine {
 				return fmt.Errorf("line %d: more than one name with a colon; put each on its own line or all in braces", t.Position.Line)
 			}
 			colonLine = t.Position.Line
+			if names++; names > mostNames {
+				return fmt.Errorf("line %d: more than %d names in one mapping", t.Position.Line, mostNames)
+			}
 		}
 		if flow > mostNested {
 			return fmt.Errorf("line %d: more than %d brackets inside one another", t.Position.Line, mostNested)

@@ -128,6 +128,12 @@ var refusals = []struct {
 	{`{"t":"0001-01-01T00:00:00+00:01"}`, BadTime, "t"},
 	{`{"t":"9999-12-31T23:59:59-00:01"}`, BadTime, "t"},
 	{`{"t":""}`, BadTime, "t"},
+	{`{"t":"2026-01-0xT10:11:12Z"}`, BadTime, "t"},
+	{`{"t":"2026-01-05T10:11:12+24:00"}`, BadTime, "t"},
+	{`{"t":"2026-01-05T10:11:12.Z"}`, BadTime, "t"},
+	{`{"t":"1900-02-29T10:11:12Z"}`, BadTime, "t"},
+	{`{"z":[{"y":1 "x":2}]}`, MalformedJSON, "z"},
+	{`{"k":nul}`, MalformedJSON, "k"},
 	{`{"n":{"u":253402300800}}`, BadTime, "n.u"},
 	{`{"n":{"m":253402300800000}}`, BadTime, "n.m"},
 	{`{"i":""}`, BadID, "i"},
@@ -141,6 +147,7 @@ var refusals = []struct {
 	{`{"z":"\ud800"}`, InvalidUTF8, "z"},
 	{`{"z":"\ud800\u0041"}`, InvalidUTF8, "z"},
 	{`{"z":"\udc00\ud800"}`, InvalidUTF8, "z"},
+	{`{"z":"\udc00\udc00"}`, InvalidUTF8, "z"},
 	{`{"a":1,"a":1}`, DuplicateKey, "a"},
 	{`{"a":1,"\u0061":1}`, DuplicateKey, "a"},
 	{`{"n":{"i":1,"i":null}}`, DuplicateKey, "n.i"},
@@ -277,6 +284,116 @@ func TestNumbersRoundAsStrconvDoes(t *testing.T) {
 			t.Fatalf("%s: %v %v, want %v %v", text, n, class, whole, is)
 		}
 	})
+}
+
+func TestManyDigitsAreNotCutToTheMantissa(t *testing.T) {
+	for _, text := range []string{"18446744073709551617", "18446744073709551617e-1", "1.00000000000000000000", "100000000000000000000e-20",
+		"9007199254740992.0000000000", "9007199254740992.00000000001", "0.00000000000000000000000e5", "-0.000", "1e-99999999999", "0e99999999999",
+		"1e99999999999", "100000000000000000000000000000e-29", "100000000000000000000000000001e-29", "-9007199254740992", "9e22", "9e23",
+		"123456789012345.6e8", "9007199254740993", "9007199254740993e-22"} {
+		s := scanner{data: []byte(text)}
+		s.number(0)
+		got, ok := s.float()
+		want, fits := referenceNumber(json.Number(text))
+		if ok != fits || ok && math.Float64bits(got) != math.Float64bits(want) {
+			t.Errorf("%s: %v %v, want %v %v", text, got, ok, want, fits)
+		}
+		n, class := s.integer()
+		if whole, is := referenceInteger(json.Number(text)); (class == "") != is || is && n != whole {
+			t.Errorf("%s as an integer: %v %q, want %v %v", text, n, class, whole, is)
+		}
+	}
+}
+
+func TestOneNameInSeveralObjectsIsNoDuplicate(t *testing.T) {
+	d := mustContract(t, shortContract).NewDecoder()
+	for range 2 {
+		got, err := decode(d, []byte(strings.Replace(shortEvent, `"z":`, `"y":[{"a":1,"z":{"a":1}},{"a":[{"a":1}],"z":2}],"x":{"a":1,"z":1},"z":`, 1)))
+		if err != nil || got.ID != "x" || got.Amount != 12.5 {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+}
+
+func TestClocksChangeToTheSecond(t *testing.T) {
+	d := mustContract(t, contractHead+"  - {name: hour, path: event_time, type: time, format: rfc3339, part: hour, zone: Europe/Berlin}\n"+
+		"  - {name: minute, path: opened, type: time, format: rfc3339, part: minute}\n"+
+		"  - {name: closed, path: closed, type: time, format: unix_s, part: hour}\n"+
+		"  - {name: again, path: again, type: time, format: unix_s, part: hour}\n"+
+		"  - {name: before, path: before, type: time, format: unix_ms, part: hour}\n").NewDecoder()
+	for _, c := range []struct {
+		at   string
+		hour float64
+	}{
+		{"2026-03-29T00:59:59Z", 1}, {"2026-03-29T01:00:00Z", 3}, {"2026-03-29T00:59:59Z", 1}, {"2026-10-25T00:59:59Z", 2},
+		{"2026-10-25T01:00:00Z", 2}, {"2026-10-25T02:00:00Z", 3},
+	} {
+		data := strings.Replace(event, `"event_time":"2026-01-05T10:11:12.345Z"`,
+			`"event_time":"`+c.at+`","opened":"2020-01-01T00:42:00Z","closed":7200,"again":-1,"before":-1`, 1)
+		got, err := decode(d, []byte(data))
+		if err != nil || !cmp.Equal(got.Row, []float64{c.hour, 42, 2, 23, 23}) {
+			t.Errorf("%s: %v, %v; want hour %v", c.at, got, err, c.hour)
+		}
+	}
+}
+
+func TestManyObjectsWithTheSameNamesAreRead(t *testing.T) {
+	d := mustContract(t, shortContract).NewDecoder()
+	many := strings.Repeat(`{"a":1,"b":2,"c":3},`, 3000)
+	if _, err := decode(d, []byte(strings.Replace(shortEvent, `"z":[`, `"z":[`+many, 1))); err != nil {
+		t.Error(err)
+	}
+	if got := refusal(t, d, []byte(strings.Replace(shortEvent, `"z":[`, `"z":[`+many+`{"a":1,"a":2},`, 1))); got.Class != DuplicateKey {
+		t.Error(got)
+	}
+}
+
+func TestEveryTimeFormatGivesTheTransactionsTime(t *testing.T) {
+	for _, c := range [][3]string{
+		{"rfc3339", `"2024-02-29T23:59:59.000000001-01:30"`, "2024-03-01T01:29:59.000000001Z"},
+		{"rfc3339", `"2000-02-29T00:00:00Z"`, "2000-02-29T00:00:00Z"},
+		{"rfc3339", `"0001-01-01T00:00:00Z"`, "0001-01-01T00:00:00Z"},
+		{"rfc3339", `"9999-12-31T23:59:59.999999999Z"`, "9999-12-31T23:59:59.999999999Z"},
+		{"unix_s", "1767607872", "2026-01-05T10:11:12Z"},
+		{"unix_s", "-1", "1969-12-31T23:59:59Z"},
+		{"unix_ms", "1767607872345", "2026-01-05T10:11:12.345Z"},
+		{"unix_ms", "-1", "1969-12-31T23:59:59.999Z"},
+	} {
+		d := mustContract(t, strings.Replace(contractHead, "rfc3339", c[0], 1)+one).NewDecoder()
+		data := strings.Replace(event, `"event_time":"2026-01-05T10:11:12.345Z"`, `"x":1,"event_time":`+c[1], 1)
+		if got, err := decode(d, []byte(data)); err != nil || got.Time != c[2] {
+			t.Errorf("%s %s: %v, %v; want %s", c[0], c[1], got.Time, err, c[2])
+		}
+	}
+}
+
+func TestNamesThatNeedEscapesAreFoundOnlyEscaped(t *testing.T) {
+	d := mustContract(t, contractHead+"  - {name: x, path: ['q\"r\\'], type: number}\n").NewDecoder()
+	good := strings.Replace(event, `"amount"`, `"q\"r\\":7,"amount"`, 1)
+	for range 2 {
+		if got, err := decode(d, []byte(good)); err != nil || got.Row[0] != 7 {
+			t.Fatalf("%v, %v", got, err)
+		}
+	}
+	if got := refusal(t, d, []byte(strings.Replace(good, `q\"r\\`, `q"r\`, 1))); got.Class != MalformedJSON {
+		t.Error(got)
+	}
+}
+
+func TestAnErrorReadsAsOneLineWithoutBytesOfTheEvent(t *testing.T) {
+	d := mustContract(t, shortContract).NewDecoder()
+	for event, want := range map[string]string{
+		`{"a":"secret"}`: "event refused at byte 5: wrong_type: a: the contract expects a number",
+		`"secret"`:       "event refused at byte 0: wrong_type: an event must be an object",
+	} {
+		if err := refusal(t, d, []byte(event)); err.Error() != want {
+			t.Errorf("%s: %s, want %s", event, err.Error(), want)
+		}
+	}
+	name := strings.Repeat("x", 63) + "é" // cut at a whole character
+	if got := refusal(t, d, []byte(`{"`+name+`":1,"`+name+`":1}`)); got.Path != name[:63] {
+		t.Errorf("path %q", got.Path)
+	}
 }
 
 func TestTimesAndTheirPartsAreThoseOfTheTimePackage(t *testing.T) {

@@ -17,7 +17,7 @@ const (
 	// MaxContractBytes is the longest contract ParseContract reads.
 	MaxContractBytes = 1 << 20
 	// MaxCategories is how many codes one category feature may have.
-	MaxCategories = 50_000
+	MaxCategories = 10_000
 	// MaxVerdictBytes is the longest verdict ParseVerdict reads: every feature of the largest contract can have a finding.
 	MaxVerdictBytes = 4 << 20
 )

@@ -20,11 +20,10 @@ func referenceDecode(c *Contract, data []byte) (decoded, bool) {
 		return decoded{}, false
 	}
 	var event map[string]any
-	if d := json.NewDecoder(bytes.NewReader(data)); true {
-		d.UseNumber()
-		if d.Decode(&event) != nil || event == nil {
-			return decoded{}, false
-		}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if d.Decode(&event) != nil || event == nil {
+		return decoded{}, false
 	}
 	out := decoded{Row: make([]float64, len(c.features)), Findings: []string{}}
 	ok := true
@@ -183,8 +182,8 @@ func referenceTime(v any, f timeFormat) (time.Time, bool) {
 
 // tooFine reports more than nine digits of a second, which time.Parse cuts.
 func tooFine(s string) bool {
-	_, fraction, found := strings.Cut(s, ".")
-	return found && len(strings.TrimRight(strings.FieldsFunc(fraction, func(r rune) bool { return r == '+' || r == '-' || r == 'Z' })[0], "Z")) > 9
+	_, fraction, _ := strings.Cut(s, ".")
+	return len(fraction) > 9 && len(strings.TrimLeft(fraction[:10], "0123456789")) == 0
 }
 
 // lookUp follows p; it returns nil for what is absent or null, and false if something on the way is no object.

@@ -107,6 +107,7 @@ var badVerdicts = []struct {
 	{func(v *Verdict) { v.Bundle.Name = "" }, "bundle.name"},
 	{func(v *Verdict) { v.Bundle.Version = "" }, "bundle.version"},
 	{func(v *Verdict) { v.Bundle.Digest = "sha256:" + strings.Repeat("A", 64) }, "digest"},
+	{func(v *Verdict) { v.Bundle.Digest = "sha256:" + strings.Repeat("g", 64) }, "digest"},
 	{func(v *Verdict) { v.Bundle.Digest = strings.Repeat("a", 71) }, "digest"},
 	{func(v *Verdict) { v.Bundle.Digest = "sha256:aa" }, "digest"},
 	{func(v *Verdict) { v.Findings = []string{"a", "\xc3"} }, "UTF-8"},
