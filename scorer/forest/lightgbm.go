@@ -1,0 +1,266 @@
+package forest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// Limits of a LightGBM model, far above what the library writes.
+const (
+	maxFeatures = 1 << 20
+	maxOutputs  = 1 << 12
+)
+
+// section is a run of key=value lines: the header, or one tree.
+type section struct {
+	name   string // for errors
+	offset int    // byte of its first line
+	values map[string][]byte
+}
+
+func (s *section) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s: "+format, append([]any{s.name}, args...)...)
+}
+
+// text is the value of a key that must be there.
+func (s *section) text(key string) ([]byte, error) {
+	v, ok := s.values[key]
+	if !ok {
+		return nil, s.errorf("%s is missing", key)
+	}
+	return v, nil
+}
+
+func (s *section) integer(key string, least, most int) (int, error) {
+	v, err := s.text(key)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(string(bytes.TrimSpace(v[:min(len(v), 64)])))
+	if err != nil {
+		return 0, s.errorf("%s: %q is not an integer", key, clip(string(v)))
+	}
+	if n < least || n > most {
+		return 0, s.errorf("%s is %d, must be %d to %d", key, n, least, most)
+	}
+	return n, nil
+}
+
+// integers reads exactly n numbers.
+func (s *section) integers(key string, n int) ([]int, error) {
+	all := make([]int, 0, min(n, len(s.values[key])))
+	err := s.each(key, n, func(word string) error {
+		v, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not an integer", clip(word))
+		}
+		all = append(all, int(v))
+		return nil
+	})
+	return all, err
+}
+
+func (s *section) floats(key string, n int) ([]float64, error) {
+	all := make([]float64, 0, min(n, len(s.values[key])))
+	err := s.each(key, n, func(word string) error {
+		v, err := parseFloat(word)
+		all = append(all, v)
+		return err
+	})
+	return all, err
+}
+
+// each calls f with exactly n words of a value, and stops at the first too many.
+func (s *section) each(key string, n int, f func(string) error) error {
+	v, err := s.text(key)
+	if err != nil {
+		return err
+	}
+	found := 0
+	for word := range bytes.FieldsSeq(v) {
+		if found == n {
+			return s.errorf("%s has more than %d values", key, n)
+		}
+		if err := f(string(word[:min(len(word), 400)])); err != nil {
+			return s.errorf("%s, value %d: %w", key, found, err)
+		}
+		found++
+	}
+	if found < n {
+		return s.errorf("%s has %d values, %d are needed", key, found, n)
+	}
+	return nil
+}
+
+var errNotANumber = errors.New("not a number")
+
+// parseFloat reads a decimal number or ±inf. Go itself would also read 0x1p3, and nan, which no model may hold.
+func parseFloat(word string) (float64, error) {
+	if word != "inf" && word != "-inf" && strings.Trim(word, "0123456789+-.eE") != "" {
+		return 0, fmt.Errorf("%q: %w", clip(word), errNotANumber)
+	}
+	v, err := strconv.ParseFloat(word, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("%q is beyond a float64", clip(word))
+	} else if err != nil {
+		return 0, fmt.Errorf("%q: %w", clip(word), errNotANumber)
+	}
+	return v, nil
+}
+
+// lightgbm reads a text model from front to back.
+type lightgbm struct {
+	data  []byte
+	at    int   // next line
+	start []int // of each tree
+	model *Model
+	cats  bool
+}
+
+func loadLightGBM(data []byte) (*Model, error) {
+	l := &lightgbm{data: data, model: &Model{}}
+	head, err := l.section("header")
+	if err != nil {
+		return nil, err
+	}
+	if err := l.header(head); err != nil {
+		return nil, err
+	}
+	for {
+		line, ok := l.peek()
+		if !ok {
+			return nil, fmt.Errorf("byte %d: the file ends without a line \"end of trees\": it is cut", l.at)
+		}
+		if string(line) == "end of trees" {
+			break
+		}
+		if err := l.tree(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.finish(head); err != nil {
+		return nil, err
+	}
+	return l.model, nil
+}
+
+// peek gives the next line that is not empty, without its end.
+func (l *lightgbm) peek() ([]byte, bool) {
+	for l.at < len(l.data) {
+		line, _, _ := bytes.Cut(l.data[l.at:], []byte("\n"))
+		if line = bytes.TrimRight(line, "\r"); len(line) > 0 {
+			return line, true
+		}
+		l.skip()
+	}
+	return nil, false
+}
+
+func (l *lightgbm) skip() {
+	if i := bytes.IndexByte(l.data[l.at:], '\n'); i >= 0 {
+		l.at += i + 1
+	} else {
+		l.at = len(l.data)
+	}
+}
+
+// section reads lines up to the next tree or the end of trees.
+func (l *lightgbm) section(name string) (*section, error) {
+	s := &section{name: name, offset: l.at, values: map[string][]byte{}}
+	for {
+		line, ok := l.peek()
+		if !ok || bytes.HasPrefix(line, []byte("Tree=")) || string(line) == "end of trees" {
+			return s, nil
+		}
+		key, value, _ := bytes.Cut(line, []byte("="))
+		if len(key) > 100 {
+			return nil, s.errorf("byte %d: %q is no line of a LightGBM model", l.at, clip(string(line[:min(len(line), 60)])))
+		}
+		if _, twice := s.values[string(key)]; twice {
+			return nil, s.errorf("byte %d: %s stands twice", l.at, key)
+		}
+		s.values[string(key)] = value
+		l.skip()
+	}
+}
+
+func (l *lightgbm) header(s *section) error {
+	m := l.model
+	version, err := s.text("version")
+	if err != nil {
+		return err
+	}
+	switch v := string(version); v {
+	case "v2", "v3", "v4":
+		m.format = "LightGBM text " + v
+	default:
+		return s.errorf("version %q is not known: v2, v3 and v4 are", clip(v))
+	}
+	classes, err := s.integer("num_class", 1, maxOutputs)
+	if err != nil {
+		return err
+	}
+	m.outputs = classes
+	if _, ok := s.values["num_tree_per_iteration"]; ok {
+		if m.outputs, err = s.integer("num_tree_per_iteration", 1, maxOutputs); err != nil {
+			return err
+		}
+	}
+	if m.outputs != classes {
+		return s.errorf("num_tree_per_iteration is %d, num_class %d: they must be equal", m.outputs, classes)
+	}
+	last, err := s.integer("max_feature_idx", 0, maxFeatures-1)
+	if err != nil {
+		return err
+	}
+	m.features = last + 1
+	names, err := s.text("feature_names")
+	if err != nil {
+		return err
+	}
+	if m.names = strings.Fields(string(names)); len(m.names) != m.features {
+		return s.errorf("feature_names has %d names, max_feature_idx says %d features", len(m.names), m.features)
+	}
+	for i, name := range m.names {
+		if !utf8.ValidString(name) {
+			return s.errorf("feature_names: name %d is not UTF-8", i)
+		}
+	}
+	_, m.average = s.values["average_output"]
+	if m.objective, err = parseObjective(string(s.values["objective"]), m.outputs); err != nil {
+		return s.errorf("%w", err)
+	}
+	m.scratch = &sync.Pool{New: func() any { row := make([]float64, m.features); return &row }}
+	return nil
+}
+
+// finish checks what can only be known at the end.
+func (l *lightgbm) finish(head *section) error {
+	n := len(l.model.trees)
+	if n == 0 {
+		return errors.New("the model has no tree")
+	}
+	if n%l.model.outputs != 0 {
+		return fmt.Errorf("%d trees are no whole number of iterations of %d", n, l.model.outputs)
+	}
+	if _, ok := head.values["tree_sizes"]; !ok {
+		return nil
+	}
+	// LightGBM seeks by these sizes: where they lie, it reads other trees than stand here.
+	sizes, err := head.integers("tree_sizes", n)
+	if err != nil {
+		return err
+	}
+	starts := append(l.start, l.at)
+	for i, size := range sizes {
+		if size != starts[i+1]-starts[i] {
+			return head.errorf("tree_sizes: tree %d has %d bytes, not %d: the file was changed after it was written", i, starts[i+1]-starts[i], size)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package forest
+
+import (
+	"math"
+	"testing"
+)
+
+// TestExpAndLog1pAreTheCLibrarys holds arguments at the edges against bits that glibc 2.36 gave on x86-64; testdata/libm.csv has the many.
+func TestExpAndLog1pAreTheCLibrarys(t *testing.T) {
+	all := table(t, ".", "libm.csv") // argument, exp, log1p of the argument's magnitude
+	if len(all) < 3*2000 {
+		t.Fatalf("%d values", len(all))
+	}
+	wrong := 0
+	for i := 0; i < len(all); i += 3 {
+		x := all[i]
+		got := []float64{exp(x), log1p(math.Abs(x))}
+		if wrong += differences(all[i+1:i+3], got); wrong > 0 {
+			t.Fatalf("exp(%v) = %v, log1p(|x|) = %v; the C library says %v, %v", x, got[0], got[1], all[i+1], all[i+2])
+		}
+	}
+}
+
+func TestExpAtTheEdges(t *testing.T) {
+	for _, c := range []struct{ x, want float64 }{
+		{0, 1}, {math.Copysign(0, -1), 1}, {math.Inf(1), math.Inf(1)}, {math.Inf(-1), 0}, {1e300, math.Inf(1)}, {-1e300, 0},
+		{709.782712893384, 0x1.fffffffffff2ap1023}, {710, math.Inf(1)}, {-745.1332191019411, 5e-324}, {-745.1332191019412, 0}, {-745.2, 0}, {-746, 0}, {1e-20, 1},
+	} {
+		if got := exp(c.x); math.Float64bits(got) != math.Float64bits(c.want) {
+			t.Errorf("exp(%v) = %v, want %v", c.x, got, c.want)
+		}
+	}
+	if !math.IsNaN(exp(math.NaN())) || !math.IsNaN(log1p(math.NaN())) {
+		t.Error("NaN is lost")
+	}
+}

@@ -1,0 +1,140 @@
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Cluster is a real Kafka. Every node has two listeners: a plain one, whose clients may do all, and one with TLS, SCRAM-SHA-512 and ACLs.
+type Cluster struct {
+	Brokers []string // plain, host:port
+
+	SecureBrokers []string // TLS and SCRAM-SHA-512, host:port
+	CAFile        string   // PEM of the authority that signed their certificate
+	AdminPassword string   // of the user "admin", who may do all
+	AppPassword   string   // of the user "app", who may do what ACLs grant, at first nothing
+
+	script  script
+	private bool
+}
+
+// errShared answers an attempt to hurt a server that other tests use as well.
+var errShared = errors.New("this server is shared with other tests: take rig.PrivateKafka or rig.PrivatePostgres")
+
+// sharedKafkas has one cluster per number of nodes.
+var sharedKafkas struct {
+	sync.Mutex
+	byNodes map[int]*Cluster
+}
+
+// Kafka gives a cluster of 1 or 3 nodes that tests share. Under go test -short it skips the test.
+func Kafka(t T, nodes int) *Cluster {
+	t.Helper()
+	skipWhenShort(t, "Kafka")
+	sharedKafkas.Lock()
+	defer sharedKafkas.Unlock()
+	if c := sharedKafkas.byNodes[nodes]; c != nil {
+		return c
+	}
+	c, err := sharedKafka(nodes)
+	if err != nil {
+		t.Fatalf("start Kafka: %v", err)
+	}
+	if sharedKafkas.byNodes == nil {
+		sharedKafkas.byNodes = map[int]*Cluster{}
+	}
+	sharedKafkas.byNodes[nodes] = c
+	return c
+}
+
+// sharedKafka takes the cluster that was started for all test programs if it has as many nodes, else starts one for this program.
+func sharedKafka(nodes int) (*Cluster, error) {
+	if dir := os.Getenv("MLMONITOR_TEST_KAFKA_DIR"); dir != "" && nodes == 1 {
+		return connect(script{dir: dir})
+	}
+	return startKafka(nodes)
+}
+
+// PrivateKafka starts a cluster of 1 or 3 nodes for this test, which may hurt it. properties are further lines for server.properties. The
+// cluster ends with the test. Under go test -short the test is skipped.
+func PrivateKafka(t T, nodes int, properties ...string) *Cluster {
+	t.Helper()
+	skipWhenShort(t, "Kafka")
+	c, err := startKafka(nodes, properties...)
+	if err != nil {
+		t.Fatalf("start Kafka: %v", err)
+	}
+	c.private = true
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s", c.script.logTails())
+		}
+		if err := c.script.remove(); err != nil {
+			t.Logf("stop Kafka: %v", err)
+		}
+	})
+	return c
+}
+
+func startKafka(nodes int, properties ...string) (*Cluster, error) {
+	s, err := newScript("kafka.sh")
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(3 * nodes)
+	if err != nil {
+		return nil, err
+	}
+	err = s.start("KAFKA_SECURE=1",
+		"KAFKA_PORTS="+portList(ports[:nodes]),
+		"KAFKA_CONTROLLER_PORTS="+portList(ports[nodes:2*nodes]),
+		"KAFKA_SECURE_PORTS="+portList(ports[2*nodes:]),
+		"KAFKA_PROPERTIES="+strings.Join(properties, "\n"))
+	if err != nil {
+		return nil, errors.Join(err, s.remove())
+	}
+	return connect(s)
+}
+
+// connect reads from the cluster's directory how to connect.
+func connect(s script) (*Cluster, error) {
+	env, err := s.environment()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{
+		Brokers:       strings.Split(env["KAFKA_BROKERS"], ","),
+		SecureBrokers: strings.Split(env["KAFKA_SECURE_BROKERS"], ","),
+		CAFile:        env["KAFKA_CA_FILE"],
+		AdminPassword: env["KAFKA_ADMIN_PASSWORD"],
+		AppPassword:   env["KAFKA_APP_PASSWORD"],
+		script:        s,
+	}
+	if env["KAFKA_BROKERS"] == "" || c.CAFile == "" {
+		return nil, fmt.Errorf("the Kafka in %s was not started with KAFKA_SECURE=1", s.dir)
+	}
+	return c, nil
+}
+
+// Kill ends node i, counted from 0, by SIGKILL, and returns when it is gone.
+func (c *Cluster) Kill(i int) error { return c.hurt("kill9", i) }
+
+// Restart starts node i, which is down, and returns when it serves.
+func (c *Cluster) Restart(i int) error { return c.hurt("restart", i) }
+
+// Pause freezes node i: its connections stay open, and it does not answer.
+func (c *Cluster) Pause(i int) error { return c.hurt("pause", i) }
+
+// Resume thaws node i.
+func (c *Cluster) Resume(i int) error { return c.hurt("resume", i) }
+
+func (c *Cluster) hurt(verb string, i int) error {
+	if !c.private {
+		return errShared
+	}
+	return c.script.call(verb, strconv.Itoa(i+1))
+}

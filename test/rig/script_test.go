@@ -1,0 +1,125 @@
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestAServerEndsWithTheProgramThatWantedIt(t *testing.T) {
+	skipWhenShort(t, "PostgreSQL")
+	owner := exec.Command("sleep", "600")
+	if err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newScript("postgres.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.remove() })
+	ports, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.run([]string{"OWNER_PID=" + strconv.Itoa(owner.Process.Pid), fmt.Sprintf("PGPORT=%d", ports[0])}, "start", s.dir); err != nil {
+		t.Fatal(err)
+	}
+	server, err := attach(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := execute(t, server.OwnerURL, "SELECT 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	owner.Wait()
+	ctx, tick := limited(t, time.Minute), time.Tick(100*time.Millisecond)
+	for {
+		if _, err := os.Stat(s.dir); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			t.Fatalf("%s is still there: the server outlived its owner", s.dir)
+		}
+	}
+}
+
+// halfTest takes Fatalf for an answer instead of the end.
+type halfTest struct {
+	*testing.T
+	fatal string
+}
+
+func (h *halfTest) Fatalf(format string, args ...any) {
+	h.fatal = fmt.Sprintf(format, args...)
+	panic(h)
+}
+
+func TestAServerThatDoesNotStartIsAFailureThatSaysWhy(t *testing.T) {
+	skipWhenShort(t, "Kafka")
+	h := &halfTest{T: t}
+	func() {
+		defer func() {
+			if r := recover(); r != nil && r != any(h) {
+				panic(r)
+			}
+		}()
+		PrivateKafka(h, 1, "log.retention.bytes=plenty")
+	}()
+	if !strings.Contains(h.fatal, "log.retention.bytes") {
+		t.Errorf("got %q, want the setting that is wrong", h.fatal)
+	}
+}
+
+func TestAServerIsNotSkippedSilently(t *testing.T) {
+	for _, test := range []string{"TestSharedKafkaIsSharedAndCannotBeHurt", "TestSharedPostgresIsSharedAndCannotBeHurt"} {
+		out, err := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.v", "-test.run", "^"+test+"$").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for _, want := range []string{"--- SKIP: " + test, "needs a real", "make test"} {
+			if !strings.Contains(string(out), want) {
+				t.Errorf("%s under -short: the output lacks %q:\n%s", test, want, out)
+			}
+		}
+	}
+}
+
+func TestFreePortsAreFreeAndDiffer(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(0, 30).Draw(rt, "n")
+		ports, err := freePorts(n)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		slices.Sort(ports)
+		if len(slices.Compact(slices.Clone(ports))) != n {
+			rt.Errorf("%v are not %d different ports", ports, n)
+		}
+		if n > 0 && (ports[0] < 15000 || ports[n-1] > 31999) {
+			rt.Errorf("%v are not all between 15000 and 31999", ports)
+		}
+	})
+}
+
+func TestUniqueNamesDifferAndMayNameATopic(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		a, b := Unique("topic"), Unique("topic")
+		if a == b || !strings.HasPrefix(a, "topic-") || strings.Trim(a, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			rt.Errorf("%q, %q", a, b)
+		}
+	})
+}
