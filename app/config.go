@@ -57,6 +57,33 @@ type section interface{ Validate() error }
 
 // Load fills the sections from the environment and validates them. A secret may come from the file that NAME_FILE names instead.
 func Load(sections ...section) error {
+	if err := fill(sections); err != nil {
+		return err
+	}
+	return validate(sections)
+}
+
+// LoadDemo is Load for the demo, which brings its own database and is its own instance.
+func LoadDemo(cfg *Config, c *consumer.Config, a *audit.Config) error {
+	sections := []section{cfg, c, a}
+	if err := fill(sections); err != nil {
+		return err
+	}
+	cfg.Instance, c.Instance, a.Instance = "demo", "demo", "demo"
+	a.DatabaseURL = "sqlite:audit.db" // in the data directory, once that is known
+	return validate(sections)
+}
+
+func validate(sections []section) error {
+	for _, s := range sections {
+		if err := s.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fill(sections []section) error {
 	for _, s := range sections {
 		if err := envconfig.Process("", s); err != nil {
 			var parse *envconfig.ParseError
@@ -86,11 +113,6 @@ func Load(sections ...section) error {
 			c.Instance = instance
 		case *audit.Config:
 			c.Instance = instance
-		}
-	}
-	for _, s := range sections {
-		if err := s.Validate(); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -268,7 +268,7 @@ func (d *demo) watch(ctx context.Context) error {
 	return kafka.Follow(ctx, &d.topics, d.topics.Verdicts, func(r *kafka.Record) {
 		d.latencies.add(time.Since(r.Timestamp))
 		if v, err := schemas.ParseVerdict(r.Value); err == nil { // what is not a verdict shows in the summary
-			d.decisions[slices.Index(decisions, v.Decision)].Add(1)
+			d.decisions[slices.Index(decisions[:], v.Decision)].Add(1)
 		}
 	})
 }

@@ -106,7 +106,7 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 		return false, err
 	}
 	assigned := newAssignment(w.store, w.topics.Verdicts, w.metrics)
-	hook, release := kafka.ClientMetrics(w.reg)
+	hook, release := kafka.ClientMetrics(w.reg, "audit")
 	defer release()
 	client, err := kgo.NewClient(append(append(base[:len(base):len(base)], options(&w.cfg, w.topics, assigned)...), kgo.WithHooks(hook), kafka.ClientLog(w.log))...)
 	if err != nil {
@@ -115,7 +115,7 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 	defer w.leave(ctx, client, base)
 	w.setLife(client, assigned)
 	defer w.setLife(nil, nil)
-	w.log.Info("auditing", "group", w.cfg.Group, "instance", w.cfg.Instance, "topic", w.topics.Verdicts)
+	w.log.Info("auditing", "group", w.cfg.Group, "topic", w.topics.Verdicts)
 
 	watching, stopWatching := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
@@ -170,7 +170,7 @@ func (w *Writer) leave(ctx context.Context, client *kgo.Client, base []kgo.Opt) 
 		w.log.Warn("could not leave the group, the session will end by itself", "error", err, "session_timeout", w.cfg.Session.String())
 		return
 	}
-	w.log.Info("left the group", "group", w.cfg.Group, "instance", w.cfg.Instance)
+	w.log.Info("left the group", "group", w.cfg.Group)
 }
 
 // leaveStatic needs a client of its own: the member's would join again.

@@ -97,7 +97,7 @@ func (c *Consumer) live(ctx, work context.Context) error {
 		return err
 	}
 	assigned := newAssignment(func() *processor { return newProcessor(c.topics, c.bundle) })
-	hook, release := kafka.ClientMetrics(c.reg)
+	hook, release := kafka.ClientMetrics(c.reg, "score")
 	defer release()
 	opts := append(base, options(&c.cfg, c.topics, assigned, maxBatch)...)
 	txn, err := kgo.NewGroupTransactSession(append(opts, kgo.WithHooks(hook), kafka.ClientLog(c.log))...)
@@ -120,7 +120,7 @@ func (c *Consumer) live(ctx, work context.Context) error {
 	c.setLife(txn.Client(), assigned)
 	defer c.setLife(nil, nil)
 	c.setReady(nil)
-	c.log.Info("scoring", "group", c.cfg.Group, "instance", c.cfg.Instance, "topic", c.topics.Transactions,
+	c.log.Info("scoring", "group", c.cfg.Group, "topic", c.topics.Transactions,
 		"bundle", c.bundle.ID.Name, "version", c.bundle.ID.Version, "digest", c.bundle.ID.Digest)
 	s := &session{cfg: &c.cfg, txn: txn, assigned: assigned, breaker: &c.breaker, metrics: c.metrics, log: c.log, halt: c.setHalted}
 	watching, stopWatching := context.WithCancel(ctx)
@@ -170,7 +170,7 @@ func (c *Consumer) leave(base []kgo.Opt) {
 		c.log.Warn("could not leave the group, its session will end by itself", "error", err, "session_timeout", c.cfg.Session.String())
 		return
 	}
-	c.log.Info("left the group", "group", c.cfg.Group, "instance", c.cfg.Instance)
+	c.log.Info("left the group", "group", c.cfg.Group)
 }
 
 func (c *Consumer) setLife(cl *kgo.Client, a *assignment) {

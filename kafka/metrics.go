@@ -8,11 +8,11 @@ import (
 	"github.com/twmb/franz-go/plugin/kprom"
 )
 
-// ClientMetrics exports the client library's own metrics (connections, requests, bytes, records) as mlmonitor_kafka_*. A role makes a new
+// ClientMetrics exports the client library's own metrics (connections, requests, bytes, records) as mlmonitor_kafka_*{client="role"}. A role makes a new
 // client after a failure: release takes the old client's metrics out of the registry first.
-func ClientMetrics(reg prometheus.Registerer) (hook kgo.Hook, release func()) {
+func ClientMetrics(reg prometheus.Registerer, role string) (hook kgo.Hook, release func()) {
 	r := &releasable{Registerer: reg}
-	return kprom.NewMetrics("mlmonitor_kafka", kprom.Registerer(r)), r.release
+	return kprom.NewMetrics("mlmonitor_kafka", kprom.Registerer(r), kprom.WithStaticLabel(prometheus.Labels{"client": role})), r.release
 }
 
 // releasable remembers what was registered through it.

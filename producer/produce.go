@@ -37,7 +37,7 @@ func Produce(ctx context.Context, topics *kafka.Config, cfg ProduceConfig, sent 
 	if err != nil {
 		return Produced{}, err
 	}
-	cl, err := kgo.NewClient(append(opts, kgo.DefaultProduceTopic(topics.Transactions), kgo.MaxBufferedRecords(50_000), kgo.UnknownTopicRetries(3))...)
+	cl, err := kgo.NewClient(append(opts, kgo.DefaultProduceTopic(topics.Transactions), kgo.MaxBufferedRecords(50_000), kgo.ProducerLinger(time.Millisecond), kgo.UnknownTopicRetries(3))...)
 	if err != nil {
 		return Produced{}, err
 	}

@@ -60,7 +60,7 @@ func TestOnlyOwnerCreatesAndGrants(t *testing.T) {
 		{"audit", db.WriterURL, "SELECT n FROM rows", insufficientPrivilege},
 		{"reader", db.ReaderURL, "SELECT n FROM rows", ""},
 		{"reader", db.ReaderURL, "CREATE TABLE mine (n int)", readOnly},
-		{"reader", db.ReaderURL, "SET default_transaction_read_only = off; INSERT INTO rows VALUES (2)", insufficientPrivilege},
+		{"reader", db.ReaderURL, "SET TRANSACTION READ WRITE; INSERT INTO rows VALUES (2)", insufficientPrivilege},
 	} {
 		if err := execute(t, c.url, c.sql); refusal(err) != c.refused || c.refused == "" && err != nil {
 			t.Errorf("%s: %s: got %v, want SQLSTATE %q", c.who, c.sql, err, c.refused)

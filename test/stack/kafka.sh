@@ -163,7 +163,7 @@ CONF
     formats+=($!)
   done
   for node in $(seq "${#ports[@]}"); do
-    wait "${formats[node - 1]}" || { tail -n 5 "$dir/$node/format.log" >&2; die "format the storage of node $node"; }
+    wait "${formats[node - 1]}" || { head -n 5 "$dir/$node/format.log" >&2; die "format the storage of node $node"; }
   done
   mv "$dir/env.partial" "$dir/env"
 }
