@@ -143,7 +143,7 @@ func TestSharedKafkaIsSharedAndCannotBeHurt(t *testing.T) {
 	}
 }
 
-func TestAcknowledgedRecordsSurviveKillOfEachNodeInTurn(t *testing.T) {
+func TestAcknowledgedRecordsSurviveTheKillOfANode(t *testing.T) {
 	c := PrivateKafka(t, 3)
 	if len(c.Brokers) != 3 {
 		t.Fatalf("brokers are %v, want 3", c.Brokers)
@@ -151,19 +151,15 @@ func TestAcknowledgedRecordsSurviveKillOfEachNodeInTurn(t *testing.T) {
 	producer := client(t, kgo.SeedBrokers(c.Brokers...), kgo.RequiredAcks(kgo.AllISRAcks()))
 	name := topic(t, producer)
 	produce(t, producer, name, "three up")
-	want := []string{"three up"}
-	for i, value := range []string{"without 1", "without 2", "without 3"} {
-		if err := c.Kill(i); err != nil {
-			t.Fatal(err)
-		}
-		produce(t, producer, name, value)
-		if err := c.Restart(i); err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, value)
-		produce(t, producer, name, value+" again") // waits until two nodes are in step, before the next is killed
-		want = append(want, value+" again")
+	if err := c.Kill(0); err != nil {
+		t.Fatal(err)
 	}
+	produce(t, producer, name, "two up")
+	if err := c.Restart(0); err != nil {
+		t.Fatal(err)
+	}
+	produce(t, producer, name, "three again")
+	want := []string{"three up", "two up", "three again"}
 	if diff := cmp.Diff(want, values(t, c.Brokers, name, len(want))); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
 	}
