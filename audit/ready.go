@@ -53,13 +53,7 @@ func (w *Writer) fail(err error) {
 func (w *Writer) settle() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.failed, w.worked = nil, true
-}
-
-func (w *Writer) hasWorked() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.worked
+	w.failed = nil
 }
 
 // setLife begins a life of the client, or ends it.

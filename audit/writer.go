@@ -35,13 +35,13 @@ type Writer struct {
 	log      *slog.Logger
 	reg      prometheus.Registerer
 	metrics  *metrics
+	worked   bool          // Run's own: it has been in the group once, and what is refused from now on is waited for
 	recheck  time.Duration // of lost partitions
 	lagEvery time.Duration
 
 	mu       sync.Mutex
 	state    error // why the writer does not write now; nil while it is in the group
 	failed   error // the last failure, until a batch is written or there is none to write
-	worked   bool  // it has been in the group once: what is refused from now on is waited for
 	client   *kgo.Client
 	assigned *assignment
 }
@@ -71,7 +71,7 @@ func (w *Writer) Run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, kerr.FencedInstanceID):
 			return fmt.Errorf("%w %q: give each process its own: %w", ErrInstanceTaken, w.cfg.Instance, err)
-		case !w.hasWorked() && (errors.Is(err, ErrRefused) || errors.Is(err, kafka.ErrRefused)):
+		case !w.worked && (errors.Is(err, ErrRefused) || errors.Is(err, kafka.ErrRefused)):
 			return err
 		}
 		w.fail(err)
@@ -128,6 +128,7 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 	s := &session{cfg: &w.cfg, topic: w.topics.Verdicts, client: client, store: w.store, assigned: assigned, metrics: w.metrics, log: w.log,
 		recheck: w.recheck, settled: w.settle}
 	err = s.run(ctx, work)
+	w.worked = w.worked || assigned.isJoined()
 	return s.appended, err
 }
 

@@ -88,8 +88,8 @@ func refusal(cfg *Config, err error) string {
 		return "the broker does not accept our certificate, check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE"
 	case errors.As(err, &record):
 		return "the broker does not speak TLS on this port, check KAFKA_TLS and KAFKA_BROKERS"
-	case strings.Contains(err.Error(), "is TLS missing?"):
-		return "the connection is closed at once: the port may want TLS, check KAFKA_TLS and KAFKA_BROKERS"
+	case strings.Contains(err.Error(), "plaintext connection speaking to a tls endpoint"):
+		return "the port wants TLS, check KAFKA_TLS and KAFKA_BROKERS"
 	}
 	return ""
 }

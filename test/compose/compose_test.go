@@ -1,0 +1,187 @@
+// Package compose holds the test of docker-compose.yml and the Dockerfile. It is a module of its own, so that the reader of compose files is no
+// dependency of the product.
+package compose
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+const root = "../.."
+
+// load reads the file as the compose client does: merged, interpolated and checked against the schema.
+func load(t *testing.T, path string) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{path}, cli.WithWorkingDirectory(root), cli.WithDiscardEnvFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+func theProject(t *testing.T) *types.Project {
+	t.Helper()
+	return load(t, filepath.Join(root, "docker-compose.yml"))
+}
+
+func TestServicesAreThoseOfTheDesign(t *testing.T) {
+	p := theProject(t)
+	names := p.ServiceNames()
+	slices.Sort(names)
+	want := []string{"audit", "kafka", "migrate", "postgres", "score", "topics"}
+	if !slices.Equal(names, want) {
+		t.Errorf("services are %v, want %v", names, want)
+	}
+}
+
+func TestEveryServiceIsHardenedAndLimited(t *testing.T) {
+	for _, fault := range hardeningFaults(theProject(t)) {
+		t.Error(fault)
+	}
+}
+
+func TestServicesStartInOrderOfHealth(t *testing.T) {
+	for _, fault := range orderFaults(theProject(t)) {
+		t.Error(fault)
+	}
+	p := theProject(t)
+	for service, after := range map[string][]string{
+		"kafka": nil, "postgres": nil, "topics": {"kafka"}, "migrate": {"postgres"}, "score": {"topics"}, "audit": {"migrate", "topics"},
+	} {
+		if got := p.Services[service].GetDependencies(); !sameSet(got, after) {
+			t.Errorf("%s waits for %v, want %v", service, got, after)
+		}
+	}
+}
+
+func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
+	p := theProject(t)
+	for _, fault := range secretFaults(p) {
+		t.Error(fault)
+	}
+	for service, secrets := range map[string][]string{
+		"kafka": nil, "topics": nil, "score": nil, "migrate": {"owner_url"}, "audit": {"audit_url"},
+		"postgres": {"postgres_password", "owner_password", "audit_password", "reader_password"},
+	} {
+		var got []string
+		for _, s := range p.Services[service].Secrets {
+			got = append(got, s.Source)
+		}
+		if !sameSet(got, secrets) {
+			t.Errorf("%s gets the secrets %v, want %v", service, got, secrets)
+		}
+	}
+}
+
+func TestScoreCanBeScaled(t *testing.T) {
+	score := theProject(t).Services["score"]
+	if score.ContainerName != "" || score.Hostname != "" || score.Environment["INSTANCE_ID"] != nil {
+		t.Error("a name that is set would be the same for every scorer")
+	}
+	if score.Deploy == nil || score.Deploy.Replicas == nil || *score.Deploy.Replicas < 2 {
+		t.Error("deploy.replicas must be 2 or more")
+	}
+}
+
+func TestNothingIsPublishedAndTheNetworkIsInternal(t *testing.T) {
+	p := theProject(t)
+	for name, s := range p.Services {
+		if len(s.Ports) > 0 {
+			t.Errorf("%s publishes ports on the host", name)
+		}
+		for network := range s.Networks {
+			if !p.Networks[network].Internal {
+				t.Errorf("%s is on %s, which has a way out", name, network)
+			}
+		}
+	}
+}
+
+func TestDataIsInNamedVolumes(t *testing.T) {
+	p := theProject(t)
+	for service, target := range map[string]string{"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql/data"} {
+		if !slices.ContainsFunc(p.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool {
+			_, named := p.Volumes[v.Source]
+			return v.Type == types.VolumeTypeVolume && v.Target == target && named
+		}) {
+			t.Errorf("%s has no named volume at %s", service, target)
+		}
+	}
+	for name, s := range p.Services {
+		for _, v := range s.Volumes {
+			if v.Type != types.VolumeTypeBind {
+				continue
+			}
+			if _, err := os.Stat(v.Source); err != nil || !v.ReadOnly {
+				t.Errorf("%s mounts %s: it must exist and be read-only: %v", name, v.Source, err)
+			}
+		}
+	}
+}
+
+func TestEveryVariableIsOneThatTheProgramReads(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/mlmonitor", "config", "--json")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("mlmonitor config: %v", err)
+	}
+	var variables []struct {
+		Name   string
+		Secret bool
+	}
+	if err := json.Unmarshal(out, &variables); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, v := range variables {
+		known[v.Name] = true
+		known[v.Name+"_FILE"] = v.Secret
+	}
+	for name, s := range theProject(t).Services {
+		if s.Image != "mlmonitor:local" {
+			continue
+		}
+		for variable := range s.Environment {
+			if !known[variable] {
+				t.Errorf("%s sets %s, which the program does not read", name, variable)
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^ENV (.*)$`).FindAllStringSubmatch(readFile(t, "Dockerfile"), -1) {
+		for _, word := range strings.Fields(m[1]) {
+			if variable, _, _ := strings.Cut(word, "="); !known[variable] {
+				t.Errorf("the Dockerfile sets %s, which the program does not read", variable)
+			}
+		}
+	}
+}
+
+func sameSet(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -1,0 +1,162 @@
+package compose
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// oneShot tells whether another service waits for this one's end.
+func oneShot(p *types.Project, name string) bool {
+	for _, s := range p.Services {
+		if d, ok := s.DependsOn[name]; ok && d.Condition == types.ServiceConditionCompletedSuccessfully {
+			return true
+		}
+	}
+	return false
+}
+
+// pinned is an image with a tag that names a version.
+var pinned = regexp.MustCompile(`^[a-z0-9./-]+:[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z0-9]+)?$`)
+
+// hardeningFaults are the sentences to say about what a service may do and take.
+func hardeningFaults(p *types.Project) (faults []string) {
+	for name, s := range p.Services {
+		fault := func(format string, args ...any) { faults = append(faults, name+": "+fmt.Sprintf(format, args...)) }
+		if !s.ReadOnly {
+			fault("the root file system can be written")
+		}
+		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			fault("may gain privileges")
+		}
+		if !slices.Equal(s.CapDrop, []string{"ALL"}) || len(s.CapAdd) > 0 || s.Privileged {
+			fault("keeps capabilities")
+		}
+		if s.NetworkMode != "" || s.Pid != "" || s.Ipc != "" {
+			fault("shares a namespace of the host or of another service")
+		}
+		if s.User == "root" || strings.HasPrefix(s.User, "0") {
+			fault("runs as root")
+		}
+		if s.Deploy == nil || s.Deploy.Resources.Limits == nil || s.Deploy.Resources.Limits.MemoryBytes <= 0 ||
+			s.Deploy.Resources.Limits.NanoCPUs <= 0 || s.Deploy.Resources.Limits.Pids <= 0 {
+			fault("lacks a limit of memory, processors or processes")
+		}
+		if s.Build == nil && !pinned.MatchString(s.Image) {
+			fault("image %q names no version", s.Image)
+		}
+		if s.Logging == nil || s.Logging.Options["max-size"] == "" || s.Logging.Options["max-file"] == "" {
+			fault("logs without bound")
+		}
+		checked := s.HealthCheck != nil && !s.HealthCheck.Disable && len(s.HealthCheck.Test) > 1
+		switch {
+		case oneShot(p, name) && s.Restart != types.RestartPolicyNo:
+			fault("runs once, but is restarted")
+		case !oneShot(p, name) && !checked:
+			fault("has no health check, and nobody waits for its end")
+		case !oneShot(p, name) && s.Restart != types.RestartPolicyUnlessStopped:
+			fault("is not restarted when it ends")
+		}
+	}
+	return faults
+}
+
+// orderFaults are the sentences to say about who waits for whom.
+func orderFaults(p *types.Project) (faults []string) {
+	for name, s := range p.Services {
+		for on, d := range s.DependsOn {
+			if d.Condition == types.ServiceConditionStarted {
+				faults = append(faults, name+" waits only for the start of "+on)
+			}
+			if d.Condition == types.ServiceConditionHealthy && (p.Services[on].HealthCheck == nil || p.Services[on].HealthCheck.Disable) {
+				faults = append(faults, name+" waits for the health of "+on+", which has no check")
+			}
+		}
+	}
+	return faults
+}
+
+var (
+	secretName = regexp.MustCompile(`(?i)(password|secret|token|credential|database_url|api_?key)`)
+	secretText = regexp.MustCompile(`://[^/\s]*:[^/\s]*@`) // a password in a URL
+)
+
+// secretFaults are the sentences to say about passwords that stand where they can be read, and about secrets that are no files.
+func secretFaults(p *types.Project) (faults []string) {
+	for name, s := range p.Services {
+		mounted := map[string]bool{}
+		for _, secret := range s.Secrets {
+			mounted["/run/secrets/"+secret.Source] = true
+		}
+		for variable, value := range s.Environment {
+			if value == nil {
+				faults = append(faults, name+" takes "+variable+" from the environment of who starts it")
+				continue
+			}
+			switch {
+			case secretText.MatchString(*value):
+				faults = append(faults, name+": a password stands in "+variable)
+			case strings.HasSuffix(variable, "_FILE") && !mounted[*value]:
+				faults = append(faults, name+": "+variable+" names "+*value+", which is none of its secrets")
+			case secretName.MatchString(variable) && !strings.HasSuffix(variable, "_FILE"):
+				faults = append(faults, name+": "+variable+" holds a secret in clear: use "+variable+"_FILE")
+			}
+		}
+		for _, text := range slices.Concat(s.Command, s.Entrypoint) {
+			if secretText.MatchString(text) {
+				faults = append(faults, name+": a password stands in its command")
+			}
+		}
+	}
+	for name, secret := range p.Secrets {
+		if secret.File == "" || secret.Environment != "" || secret.Content != "" {
+			faults = append(faults, "secret "+name+" is no file")
+		} else if filepath.Base(filepath.Dir(secret.File)) != "secrets" {
+			faults = append(faults, "secret "+name+" is not in secrets/, which git and the image leave out")
+		}
+	}
+	return faults
+}
+
+func TestRulesFindWhatBreaksThem(t *testing.T) {
+	text := readFile(t, "docker-compose.yml")
+	for _, c := range []struct {
+		old, new, fault string
+		faults          func(*types.Project) []string
+	}{
+		{"read_only: true\n  cap_drop", "read_only: false\n  cap_drop", "can be written", hardeningFaults},
+		{"cap_drop: [ALL]", "cap_drop: [NET_RAW]", "capabilities", hardeningFaults},
+		{"no-new-privileges:true", "seccomp:unconfined", "privileges", hardeningFaults},
+		{`user: "65532:65532"`, `user: "0:0"`, "root", hardeningFaults},
+		{"limits: {cpus: \"2\", memory: 512m, pids: 64}", "limits: {cpus: \"2\"}", "limit", hardeningFaults},
+		{"apache/kafka:4.3.1", "apache/kafka:latest", "no version", hardeningFaults},
+		{"options: {max-size: 10m, max-file: \"3\"}", "options: {}", "without bound", hardeningFaults},
+		{"restart: \"no\"", "restart: always", "is restarted", hardeningFaults},
+		{"test: [CMD, /mlmonitor, health, --url, \"http://127.0.0.1:9102/ready\"]", "disable: true", "no health check", hardeningFaults},
+		{"kafka: {condition: service_healthy}", "kafka: {condition: service_started}", "only for the start", orderFaults},
+		{"DATABASE_URL_FILE: /run/secrets/owner_url", "DATABASE_URL: postgres://owner:x@postgres/mlmonitor", "a password stands", secretFaults},
+		{"POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password", "POSTGRES_PASSWORD: x", "in clear", secretFaults},
+		{"DATABASE_URL_FILE: /run/secrets/audit_url", "DATABASE_URL_FILE: /run/secrets/owner_url", "none of its secrets", secretFaults},
+		{"{file: ./secrets/owner_url}", "{environment: OWNER_URL}", "no file", secretFaults},
+		{"{file: ./secrets/owner_url}", "{file: ./deploy/owner_url}", "not in secrets/", secretFaults},
+	} {
+		broken := strings.Replace(text, c.old, c.new, 1)
+		if broken == text {
+			t.Errorf("%q is not in docker-compose.yml any more", c.old)
+			continue
+		}
+		path := filepath.Join(t.TempDir(), "docker-compose.yml")
+		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(c.faults(load(t, path)), "; "); !strings.Contains(got, c.fault) {
+			t.Errorf("with %q: got %q, want %q", c.new, got, c.fault)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# All tests: installs what they need, starts one Kafka and one Postgres for those that share them, and stops them, whatever happens.
+#   test/run.sh [PACKAGE…]        only these Go packages, instead of ./...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+began=$SECONDS
+[ $# -gt 0 ] || set -- ./...
+
+step() {
+  printf '\n== %s (%d s)\n' "$*" $((SECONDS - began))
+}
+
+step "check"
+unformatted=$(gofmt -l .)
+[ -z "$unformatted" ] || { echo "run gofmt -w on: $unformatted" >&2; exit 1; }
+
+step "install"
+# The race detector needs a C compiler.
+command -v "${CC:-gcc}" >/dev/null || test/stack/apt.sh gcc libc6-dev
+test/stack/kafka.sh install
+test/stack/postgres.sh install
+make -s .cache/venv/installed
+
+step "vet"
+go vet ./...
+(cd test/compose && go vet ./...)
+
+step "start Kafka and Postgres"
+servers=$(mktemp -d -t mlmonitor-test.XXXXXX)
+chmod 711 "$servers" # Postgres runs as a user of its own
+finish() {
+  test/stack/kafka.sh stop "$servers/kafka" || true
+  test/stack/postgres.sh stop "$servers/postgres" || true
+  rm -rf "$servers"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+# Free ports, below those that package rig takes for servers of single tests.
+ports=$("${PYTHON:-python3}" - <<'PY'
+import random, socket
+held = []
+while len(held) < 4:
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randrange(10000, 15000)))
+        held.append(s)
+    except OSError:
+        pass
+print(*(s.getsockname()[1] for s in held))
+PY
+)
+read -ra ports <<<"$ports"
+export OWNER_PID=$$ # should this script be killed, the servers end all the same
+KAFKA_SECURE=1 KAFKA_PORTS=${ports[0]} KAFKA_CONTROLLER_PORTS=${ports[1]} KAFKA_SECURE_PORTS=${ports[2]} \
+  test/stack/kafka.sh start "$servers/kafka" &
+kafka=$!
+PGPORT=${ports[3]} test/stack/postgres.sh start "$servers/postgres"
+wait "$kafka"
+unset OWNER_PID
+export MLMONITOR_TEST_KAFKA_DIR=$servers/kafka MLMONITOR_TEST_POSTGRES_DIR=$servers/postgres
+
+step "Python tests"
+failed=
+report=$servers/python.xml
+.cache/venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml "$report" training || failed=1
+
+step "Go tests"
+go build -o "$servers/tally" ./test/tally
+# Built side by side, but run one package after the other: some measure time, or start three Kafka nodes, and share two cores.
+go build -race ./...
+{
+  go test -json -race -p 1 -timeout 20m "$@" || true # the tally finds what failed
+  (cd test/compose && go test -json ./...) || true
+} | "$servers/tally" -junit "$report" || failed=1
+
+[ -z "$failed" ] || exit 1
