@@ -20,8 +20,8 @@ help: ## list the targets
 build: ## build bin/mlmonitor; needs only Go
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/mlmonitor ./cmd/mlmonitor
 
-demo: build ## run broker, simulator, scorer and audit in one process; needs only Go
-	./bin/mlmonitor demo
+demo: build ## run broker, simulator, scorer and audit in one process (ARGS="--for 20s"); needs only Go
+	./bin/mlmonitor demo $(ARGS)
 
 test: ## install what the tests need, and run all of them on real Kafka and Postgres
 	PYTHON=$(PYTHON) test/run.sh $(PACKAGES)
@@ -41,7 +41,7 @@ bench: ## measure on a real Kafka: consume only, exactly-once pass-through, and 
 	go run ./test/bench
 
 torture-smoke: ## kill and restart everything under load on real servers, and count: nothing lost, nothing doubled
-	MLMONITOR_TORTURE=full go test ./test/e2e -run TestTortureSmoke -count=1 -timeout 60m -v
+	MLMONITOR_TORTURE=full go test ./test/e2e -run TestNothingIsLostOrDoubledUnderKills -count=1 -timeout 60m -v
 
 fuzz: ## run every fuzz target for FUZZ_TIME (20s)
 	@go list ./... | while read -r package; do \

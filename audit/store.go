@@ -72,7 +72,7 @@ func checkBatches(batches []Batch) error {
 // fence compares the stored offsets with where the batches begin.
 func fence(topic string, batches []Batch, stored map[int32]int64) error {
 	for _, b := range batches {
-		if at := stored[b.Partition]; false {
+		if at := stored[b.Partition]; at != b.From {
 			return fmt.Errorf("%w: %s partition %d stands at %d, not at %d", ErrFenced, topic, b.Partition, at, b.From)
 		}
 	}
