@@ -40,7 +40,7 @@ func options(cfg *Config, topics *kafka.Config, a *assignment) []kgo.Opt {
 		kgo.ConsumerGroup(cfg.Group), kgo.ConsumeTopics(topics.Verdicts), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(cfg.Session), kgo.HeartbeatInterval(cfg.Session / 10), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(a.assigned), kgo.OnPartitionsRevoked(a.revoked), kgo.OnPartitionsLost(a.revoked), kgo.AdjustFetchOffsetsFn(a.start),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), 
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		// A stored offset that is no longer in the topic means that verdicts were deleted unaudited: an error, not a jump.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedRecords(max(50_000, 2*cfg.BatchRecords)),
@@ -91,6 +91,7 @@ func (s *session) fetchErrors(fetches kgo.Fetches) error {
 			return fmt.Errorf("group %s: %w", s.cfg.Group, e.Err)
 		case errors.Is(e.Err, context.Canceled), errors.Is(e.Err, context.DeadlineExceeded): // the end of waiting
 		case errors.Is(e.Err, kerr.OffsetOutOfRange):
+			s.log.Info("OORPOLL")
 			from, err := s.assigned.from(e.Partition)
 			if err != nil {
 				continue // revoked meanwhile

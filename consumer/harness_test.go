@@ -53,7 +53,7 @@ func (c *cluster) config(instance string) Config {
 		Session: 6 * time.Second, MaxDeadLetterRatio: 0.5, DeadLetterWindow: 1000, HaltRetry: 200 * time.Millisecond}
 }
 
-func sample(t *testing.T) *scorer.Bundle {
+func sample(t testing.TB) *scorer.Bundle {
 	t.Helper()
 	b, err := scorer.LoadBundle(bundles.Sample(), scorer.Auto)
 	if err != nil {
