@@ -34,7 +34,8 @@ func newAssignment(store Store, topic string, m *metrics) *assignment {
 	return &assignment{store: store, topic: topic, metrics: m, owned: map[int32]*position{}}
 }
 
-func (a *assignment) assigned(context.Context, *kgo.Client, map[string][]int32) {
+func (a *assignment) assigned(_ context.Context, cl *kgo.Client, topics map[string][]int32) {
+	cl.ResumeFetchPartitions(topics) // one that was lost, and paused, in an earlier assignment gets a new look
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.joined = true

@@ -1,11 +1,16 @@
 package audit
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/test/rig"
@@ -21,7 +26,7 @@ func hostOf(t *testing.T, secret kafka.Secret) string {
 	return u.Host
 }
 
-// onServers is a stage whose database is Postgres behind a proxy; the broker is embedded.
+// behindProxy is a stage whose database is Postgres behind a proxy; the broker is embedded.
 func behindProxy(t *testing.T) (*stage, *proxy) {
 	t.Helper()
 	s := newStage(t, onPostgres(t), embeddedBroker(t).Brokers())
@@ -88,22 +93,90 @@ func TestADatabaseThatGoesAndComesBackLosesNothing(t *testing.T) {
 
 func TestABrokerThatGoesAndComesBackLosesNothing(t *testing.T) {
 	dir := t.TempDir()
-	broker, err := kafka.StartEmbedded(dir)
+	start := func(opts ...kfake.Opt) *kfake.Cluster {
+		c, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.DataDir(dir))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	broker := start()
+	t.Cleanup(func() { broker.Close() })
+	s := newStage(t, onSQLite(t), broker.ListenAddrs())
+	_, text, err := net.SplitHostPort(broker.ListenAddrs()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { broker.Close() })
-	proxy := newProxy(t, broker.Brokers()[0])
-	s := newStage(t, onSQLite(t), broker.Brokers())
-	p := s.producer(t)
-	p.transaction(t, 30, true)
-	s.topics.Brokers = []string{proxy.address}
-	proxy.down()
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.producer(t).transaction(t, 30, true)
+	broker.Close() // it is away when the writer starts
 	m := s.start(t, "a", s.open(t))
 	m.notReady(t, "refused")
-	proxy.up(t)
+	for range 2 {
+		broker = start(kfake.Ports(port))
+		s.producer(t).transaction(t, 30, true)
+		s.complete(t)
+		m.ready(t)
+		broker.Close()
+		m.notReady(t, "")
+	}
+	broker = start(kfake.Ports(port))
+	s.producer(t).transaction(t, 30, true)
+	s.complete(t)
+}
+
+func TestAPostgresThatIsKilledAndRestartedLosesNothing(t *testing.T) {
+	server := rig.PrivatePostgres(t)
+	b := &bench{writer: config(server.WriterURL), owner: config(server.OwnerURL), postgres: server.Roles}
+	migrate(t, b.owner)
+	b.view = connect(t, server.OwnerURL)
+	s := newStage(t, b, embeddedBroker(t).Brokers())
+	m := s.start(t, "a", s.open(t))
+	p := s.producer(t)
+	p.transaction(t, 30, true)
+	m.ready(t)
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	p.transaction(t, 30, true)
+	m.notReady(t, "audit database")
+	if err := server.Restart(); err != nil {
+		t.Fatal(err)
+	}
 	s.complete(t)
 	m.ready(t)
+}
+
+// frozen is a store whose appends do not return before their context ends; it tells when one has begun.
+type frozen struct {
+	Store
+	begun chan struct{}
+}
+
+func (f frozen) Append(ctx context.Context, _ string, _ []Batch) error {
+	close(f.begun)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestTheWriterStopsInTimeWhileTheDatabaseIsFrozen(t *testing.T) {
+	s := newStage(t, onSQLite(t), embeddedBroker(t).Brokers())
+	s.producer(t).transaction(t, 30, true)
+	f := frozen{s.open(t), make(chan struct{})}
+	m := s.start(t, "a", f)
+	<-f.begun
+	if err := m.end(t); err != nil { // within 10 s
+		t.Errorf("Run returned %v", err)
+	}
+	if !strings.Contains(m.log.String(), "left the group") {
+		t.Error("it did not leave the group")
+	}
+	if n := len(s.rows(t)); n != 0 {
+		t.Errorf("%d rows", n)
+	}
 }
 
 func TestTheWriterStopsInTimeWhileEverythingIsAway(t *testing.T) {

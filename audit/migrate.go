@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -25,6 +26,27 @@ type Report struct {
 	Applied  []string `json:"applied"`  // migrations applied by this call
 	Granted  []string `json:"granted"`  // roles that have their grants
 	Maintenance
+}
+
+// String is the report in one line a fact.
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: tables at version %d", r.Database, r.Version)
+	for _, fact := range []struct {
+		what  string
+		names []string
+	}{{"applied", r.Applied}, {"granted", r.Granted}, {"partitions made", r.Created}, {"partitions dropped", r.Dropped}} {
+		if len(fact.names) > 0 {
+			fmt.Fprintf(&b, "\n%s: %s", fact.what, strings.Join(fact.names, ", "))
+		}
+	}
+	if r.Moved > 0 {
+		fmt.Fprintf(&b, "\nrows moved to their day's partition: %d", r.Moved)
+	}
+	if r.Deleted > 0 {
+		fmt.Fprintf(&b, "\nrows deleted by the retention: %d", r.Deleted)
+	}
+	return b.String()
 }
 
 // Maintenance says what Maintain did.

@@ -27,6 +27,20 @@ func TestMigrateDoesItsWorkOnce(t *testing.T) {
 	})
 }
 
+func TestAReportReadsAsText(t *testing.T) {
+	r := Report{Database: "postgres", Version: 1, Applied: []string{"00001_verdicts.sql"}, Granted: []string{"audit", "reader"},
+		Maintenance: Maintenance{Created: []string{"verdicts_2026_11_23"}, Moved: 2, Deleted: 3}}
+	want := `postgres: tables at version 1
+applied: 00001_verdicts.sql
+granted: audit, reader
+partitions made: verdicts_2026_11_23
+rows moved to their day's partition: 2
+rows deleted by the retention: 3`
+	if diff := cmp.Diff(want, r.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMigrationsThatRunAtOnceWaitForOneAnother(t *testing.T) {
 	claim := func(t *testing.T, cfg Config) {
 		var all sync.WaitGroup

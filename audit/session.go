@@ -91,13 +91,13 @@ func (s *session) fetchErrors(fetches kgo.Fetches) error {
 			return fmt.Errorf("group %s: %w", s.cfg.Group, e.Err)
 		case errors.Is(e.Err, context.Canceled), errors.Is(e.Err, context.DeadlineExceeded): // the end of waiting
 		case errors.Is(e.Err, kerr.OffsetOutOfRange):
-			s.log.Info("OORPOLL")
 			from, err := s.assigned.from(e.Partition)
 			if err != nil {
 				continue // revoked meanwhile
 			}
 			lost := fmt.Errorf("%w: %s partition %d has no offset %d: see docs/audit.md, \"Lost verdicts\"", errLost, s.topic, e.Partition, from)
 			if s.assigned.lose(e.Partition, lost) {
+				s.client.PauseFetchPartitions(map[string][]int32{s.topic: {e.Partition}}) // or it would be asked for again and again
 				s.log.Error("verdicts are lost to the audit", "topic", s.topic, "partition", e.Partition, "offset", from, "error", e.Err)
 			}
 		default:

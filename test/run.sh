@@ -51,7 +51,7 @@ PY
 )
 read -ra ports <<<"$ports"
 export OWNER_PID=$$ # should this script be killed, the servers end all the same
-KAFKA_SECURE=1 KAFKA_PORTS=${ports[0]} KAFKA_CONTROLLER_PORTS=${ports[1]} KAFKA_SECURE_PORTS=${ports[2]} \
+KAFKA_SECURE=1 KAFKA_JVM='-Xms512m -Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC' KAFKA_PORTS=${ports[0]} KAFKA_CONTROLLER_PORTS=${ports[1]} KAFKA_SECURE_PORTS=${ports[2]} \
   test/stack/kafka.sh start "$servers/kafka" &
 kafka=$!
 PGPORT=${ports[3]} test/stack/postgres.sh start "$servers/postgres"

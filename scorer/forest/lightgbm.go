@@ -119,11 +119,12 @@ type lightgbm struct {
 	at    int   // next line
 	start []int // of each tree
 	model *Model
-	cats  bool
+	trees *lgbForest
 }
 
 func loadLightGBM(data []byte) (*Model, error) {
-	l := &lightgbm{data: data, model: &Model{}}
+	l := &lightgbm{data: data, model: &Model{width: 64}, trees: &lgbForest{}}
+	l.model.body = l.trees
 	head, err := l.section("header")
 	if err != nil {
 		return nil, err
@@ -231,17 +232,17 @@ func (l *lightgbm) header(s *section) error {
 			return s.errorf("feature_names: name %d is not UTF-8", i)
 		}
 	}
-	_, m.average = s.values["average_output"]
-	if m.objective, err = parseObjective(string(s.values["objective"]), m.outputs); err != nil {
+	_, l.trees.average = s.values["average_output"]
+	if l.trees.objective, err = parseObjective(string(s.values["objective"]), m.outputs); err != nil {
 		return s.errorf("%w", err)
 	}
-	m.scratch = &sync.Pool{New: func() any { row := make([]float64, m.features); return &row }}
+	l.trees.scratch = &sync.Pool{New: func() any { row := make([]float64, m.features); return &row }}
 	return nil
 }
 
 // finish checks what can only be known at the end.
 func (l *lightgbm) finish(head *section) error {
-	n := len(l.model.trees)
+	n := len(l.trees.trees)
 	if n == 0 {
 		return errors.New("the model has no tree")
 	}

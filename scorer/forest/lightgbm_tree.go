@@ -35,7 +35,7 @@ func (l *lightgbm) tree() error {
 }
 
 func (l *lightgbm) addTree(s *section) error {
-	m := l.model
+	m, features := l.trees, l.model.features
 	p := treeParts{firstNode: int32(len(m.nodes)), firstLeaf: int32(len(m.leaves)), firstSetWord: len(m.sets)}
 	var err error
 	// No more leaves than the file has bytes for: a wrong count costs nothing.
@@ -64,14 +64,14 @@ func (l *lightgbm) addTree(s *section) error {
 		if err := p.readSplits(s); err != nil {
 			return err
 		}
-		if err := p.addNodes(s, m); err != nil {
+		if err := p.addNodes(s, m, features); err != nil {
 			return err
 		}
 		if err := p.checkShape(s); err != nil {
 			return err
 		}
 	}
-	if t.linear, err = readLinear(s, m, p.leaves); err != nil {
+	if t.linear, err = readLinear(s, m, p.leaves, features); err != nil {
 		return err
 	}
 	m.trees = append(m.trees, t)
@@ -113,7 +113,7 @@ func (p *treeParts) readSplits(s *section) (err error) {
 }
 
 // addNodes appends the splits to the model's nodes.
-func (p *treeParts) addNodes(s *section, m *Model) error {
+func (p *treeParts) addNodes(s *section, m *lgbForest, modelFeatures int) error {
 	for i, word := range p.setWords {
 		if word < 0 || word > math.MaxUint32 {
 			return s.errorf("cat_threshold %d is %d, not 32 bits", i, word)
@@ -122,8 +122,8 @@ func (p *treeParts) addNodes(s *section, m *Model) error {
 	}
 	for i := range p.feature {
 		n := node{feature: int32(p.feature[i]), threshold: p.threshold[i], defaultLeft: p.decision[i]&2 != 0}
-		if p.feature[i] < 0 || p.feature[i] >= m.features {
-			return s.errorf("split_feature %d is %d, the model has %d features", i, p.feature[i], m.features)
+		if p.feature[i] < 0 || p.feature[i] >= modelFeatures {
+			return s.errorf("split_feature %d is %d, the model has %d features", i, p.feature[i], modelFeatures)
 		}
 		if p.decision[i] < 0 || p.decision[i] > 0b1011 {
 			return s.errorf("decision_type %d is %d: categorical (1), default left (2) and missing type (0, 4 or 8) are known", i, p.decision[i])
@@ -196,7 +196,7 @@ func (p *treeParts) checkShape(s *section) error {
 }
 
 // readLinear reads the linear models of the leaves, where the tree has them.
-func readLinear(s *section, m *Model, leaves int) ([]linearLeaf, error) {
+func readLinear(s *section, m *lgbForest, leaves, modelFeatures int) ([]linearLeaf, error) {
 	if flag, ok := s.values["is_linear"]; !ok || string(bytes.TrimSpace(flag)) == "0" {
 		return nil, nil
 	} else if string(bytes.TrimSpace(flag)) != "1" {
@@ -212,8 +212,8 @@ func readLinear(s *section, m *Model, leaves int) ([]linearLeaf, error) {
 	}
 	total := 0
 	for i, n := range counts {
-		if n < 0 || n > m.features || total > math.MaxInt32/2 {
-			return nil, s.errorf("num_features %d is %d, the model has %d", i, n, m.features)
+		if n < 0 || n > modelFeatures || total > math.MaxInt32/2 {
+			return nil, s.errorf("num_features %d is %d, the model has %d", i, n, modelFeatures)
 		}
 		total += n
 	}
@@ -226,8 +226,8 @@ func readLinear(s *section, m *Model, leaves int) ([]linearLeaf, error) {
 		return nil, err
 	}
 	for i, f := range features {
-		if f < 0 || f >= m.features {
-			return nil, s.errorf("leaf_features %d is %d, the model has %d features", i, f, m.features)
+		if f < 0 || f >= modelFeatures {
+			return nil, s.errorf("leaf_features %d is %d, the model has %d features", i, f, modelFeatures)
 		}
 		if math.IsInf(coefficients[i], 0) {
 			return nil, s.errorf("leaf_coeff %d is not finite", i)

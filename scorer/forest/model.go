@@ -3,91 +3,85 @@ package forest
 import (
 	"fmt"
 	"slices"
-	"sync"
 )
 
 // Model is a loaded ensemble. It is immutable and safe for concurrent use.
 type Model struct {
-	format    string
-	objective objective
-	names     []string
-	features  int
-	outputs   int
-	average   bool // random forest: the prediction is made of the mean of the trees
-	trees     []tree
-	nodes     []node
-	leaves    []float64
-	sets      []uint32  // words of categorical sets
-	linear    []float64 // coefficients of linear leaves
-	inputs    []int32   // features of linear leaves
-	scratch   *sync.Pool
+	format   string
+	names    []string
+	features int
+	outputs  int
+	width    int
+	body     body
 }
 
-// tree is a part of the model's arrays. Its root is a node, or with a negative number, ^leaf.
-type tree struct {
-	root   int32
-	linear []linearLeaf // by leaf, from firstLeaf; nil for constant leaves
-	first  int32        // first leaf
+// body is what differs between libraries: the trees and their arithmetic. Rows are row-major, n × features; margins n × outputs.
+type body interface {
+	objectiveName() string
+	size() int
+	margins(rows, out []float64, n, features, outputs int)
+	transform(margins []float64, n, outputs int) // in place
+	part(start, count, outputs int) body         // iterations
 }
-
-// linearLeaf gives constant + Σ coefficient·feature, unless one of the features is missing.
-type linearLeaf struct {
-	constant   float64
-	start, end int32 // in linear and inputs
-}
-
-// node is a split. A child is a node, or with a negative number, ^leaf.
-type node struct {
-	threshold   float64 // numeric: left if x <= threshold
-	feature     int32
-	left, right int32
-	set, words  int32 // categorical: sets[set : set+words]
-	kind        kind
-	defaultLeft bool
-}
-
-// kind of a split: categorical, or numeric with one of three ideas of what is missing.
-type kind uint8
-
-const (
-	missingNone kind = iota // NaN counts as 0
-	missingZero             // 0 and NaN are missing
-	missingNaN              // NaN is missing
-	categorical
-)
 
 // Format names the file format and its version.
 func (m *Model) Format() string { return m.format }
 
 // Objective is the objective's name as the library writes it.
-func (m *Model) Objective() string { return m.objective.name }
+func (m *Model) Objective() string { return m.body.objectiveName() }
 
 // Features is the length of a row.
 func (m *Model) Features() int { return m.features }
 
-// FeatureNames are the names of the columns of a row.
+// FeatureNames are the names of the columns of a row, nil where the file has none.
 func (m *Model) FeatureNames() []string { return slices.Clone(m.names) }
 
-// Outputs is the number of values for each row: 1, or one for each class.
+// Outputs is the number of values for each row: 1, or one for each class or target.
 func (m *Model) Outputs() int { return m.outputs }
 
 // Trees is the number of trees, over all outputs.
-func (m *Model) Trees() int { return len(m.trees) }
+func (m *Model) Trees() int { return m.body.size() }
 
-// Width is the number of bits of the library's own number type: 64, LightGBM computes in float64.
-func (m *Model) Width() int { return 64 }
+// Width is the number of bits of the library's own number type: 64 for LightGBM, 32 for XGBoost.
+func (m *Model) Width() int { return m.width }
 
 // Range is the model of count iterations from start, as LightGBM's start_iteration and num_iteration: start is clamped, and a count of 0 or
-// less, or too large, means the rest.
+// less, or too large, means the rest. An iteration is one round of boosting: a tree for each output, or what XGBoost made in one.
 func (m *Model) Range(start, count int) *Model {
-	total := len(m.trees) / m.outputs
-	start = max(0, min(start, total))
-	if count <= 0 || count > total-start {
-		count = total - start
-	}
 	part := *m
-	part.trees = m.trees[start*m.outputs : (start+count)*m.outputs]
+	part.body = m.body.part(start, count, m.outputs)
 	return &part
+}
+
+// clampRange is the range of iterations as LightGBM takes it.
+func clampRange(start, count, total int) (from, to int) {
+	from = max(0, min(start, total))
+	if count <= 0 || count > total-from {
+		return from, total
+	}
+	return from, from + count
+}
+
+// Margins writes the raw score of each row: rows is row-major n × Features(), out is n × Outputs(). It allocates nothing for up to 256
+// features. The error is a mismatch of the shapes.
+func (m *Model) Margins(rows, out []float64) error {
+	n, err := m.check(len(rows), m.features, len(out))
+	if err != nil {
+		return err
+	}
+	m.body.margins(rows, out, n, m.features, m.outputs)
+	return nil
+}
+
+// Transform turns margins into the library's predictions, both n × Outputs(); out may be margins. The error is a mismatch of the shapes.
+func (m *Model) Transform(margins, out []float64) error {
+	n, err := m.check(len(margins), m.outputs, len(out))
+	if err != nil {
+		return err
+	}
+	copy(out, margins)
+	m.body.transform(out, n, m.outputs)
+	return nil
 }
 
 // check makes sure that the slices have the shapes of one another, and gives the number of rows.

@@ -6,6 +6,8 @@
 //
 // PrivateKafka and PrivatePostgres start servers for one test, which may kill, freeze and restart them.
 //
+// Kafka runs on a Java that starts fast and peaks low; who measures throughput sets KAFKA_JVM=-Xmx1g (see test/stack/kafka.sh).
+//
 // A server that does not start fails the test: nothing is skipped for want of a server. Only `go test -short` skips, and says so. All
 // servers end with the test, or with the test program however it ends: a watch in the background looks after that.
 package rig

@@ -14,7 +14,8 @@
 #   KAFKA_SECURE            1: a second listener with TLS (own CA, DIR/tls/ca.crt) and SCRAM-SHA-512, and ACLs
 #   KAFKA_SECURE_PORTS      its ports (each client port + 200)
 #   KAFKA_PROPERTIES        further lines for server.properties
-# and by every start: KAFKA_HEAP (384m), OWNER_PID (the nodes are stopped and DIR is removed when that process has ended).
+#   KAFKA_JVM               Java's options (-Xms384m -Xmx384m -XX:+UseG1GC)
+# and by every start: OWNER_PID (the nodes are stopped and DIR is removed when that process has ended).
 #
 # DIR/env then has KAFKA_BROKERS and, secure, KAFKA_SECURE_BROKERS, KAFKA_CA_FILE, KAFKA_ADMIN_PASSWORD (user admin: may do all) and
 # KAFKA_APP_PASSWORD (user app: may do what ACLs grant it, at first nothing). Who comes without a password, from loopback, may do all.
@@ -154,6 +155,7 @@ appender.stdout.layout.pattern=%d %p %c{1} %m%n
 logger.started.name=kafka.server.KafkaRaftServer
 logger.started.level=INFO
 CONF
+  echo "${KAFKA_JVM:--Xms384m -Xmx384m -XX:+UseG1GC}" >"$dir/jvm"
   for node in $(seq "${#ports[@]}"); do
     mkdir -p "$dir/$node"
     properties "$dir" "$node" >"$dir/$node/server.properties"
@@ -180,12 +182,12 @@ must_run() {
 
 # launch DIR NODE: unless it runs
 launch() {
-  local dir=$1 node=$2 heap=${KAFKA_HEAP:-384m}
+  local dir=$1 node=$2 options
   [ -d "$dir/$node" ] || die "$dir has no node $node: kafka.sh start makes it"
   if running "$dir" "$node" >/dev/null; then return; fi
   [ ! -f "$dir/$node/log" ] || mv "$dir/$node/log" "$dir/$node/log.before"
-  setsid java -cp "$jars/*" "-Xms$heap" "-Xmx$heap" -XX:+UseG1GC -XX:+ExitOnOutOfMemoryError \
-    -Dlog4j2.configurationFile="$dir/log4j2.properties" kafka.Kafka "$dir/$node/server.properties" \
+  read -ra options <"$dir/jvm"
+  setsid java -cp "$jars/*" "${options[@]}" -XX:+ExitOnOutOfMemoryError -Dlog4j2.configurationFile="$dir/log4j2.properties" kafka.Kafka "$dir/$node/server.properties" \
     >"$dir/$node/log" 2>&1 </dev/null &
   echo $! >"$dir/$node/pid"
   # Until java is on the process list under its own name, running would not know it.
@@ -195,10 +197,10 @@ launch() {
   done
 }
 
-# serving DIR NODE: waits, two minutes at most
+# serving DIR NODE: waits; three nodes took a minute on two cores that had much else to do
 serving() {
   local dir=$1 node=$2
-  for _ in $(seq 1200); do
+  for _ in $(seq 2000); do
     if grep -qs 'Kafka Server started' "$dir/$node/log"; then return; fi
     running "$dir" "$node" >/dev/null || break
     sleep 0.1

@@ -70,25 +70,18 @@ func parseObjective(line string, outputs int) (objective, error) {
 	return o, nil
 }
 
-// Transform turns margins into the library's predictions, both n × Outputs(); out may be margins. The error is a mismatch of the shapes.
-func (m *Model) Transform(margins, out []float64) error {
-	n, err := m.check(len(margins), m.outputs, len(out))
-	if err != nil {
-		return err
-	}
-	copy(out, margins)
+func (m *lgbForest) transform(margins []float64, n, outputs int) {
 	if m.average {
-		iterations := float64(len(m.trees) / m.outputs)
-		for i := range out {
-			out[i] /= iterations
+		iterations := float64(len(m.trees) / outputs)
+		for i := range margins {
+			margins[i] /= iterations
 		}
 	}
 	if m.objective.convert != nil {
 		for i := range n {
-			m.objective.convert(&m.objective, out[i*m.outputs:(i+1)*m.outputs])
+			m.objective.convert(&m.objective, margins[i*outputs:(i+1)*outputs])
 		}
 	}
-	return nil
 }
 
 func logistic(o *objective, row []float64) {
