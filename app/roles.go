@@ -70,11 +70,12 @@ func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Con
 
 // Audit runs an audit writer until ctx ends.
 func Audit(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, c audit.Config) error {
+	store, err := audit.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
 	return serve(ctx, cfg, auditPort, log, func(reg prometheus.Registerer) (role, error) {
-		store, err := audit.Open(ctx, c)
-		if err != nil {
-			return nil, err
-		}
 		return audit.New(c, topics, store, log, reg)
 	})
 }

@@ -227,6 +227,10 @@ func TestNoRecordIsTooOddToBeStored(t *testing.T) {
 				}
 			}
 		}
+		const within = `SELECT count(*) FROM verdicts WHERE published_at BETWEEN '0001-01-01T00:00:00.000Z' AND '9999-12-31T23:59:59.999Z'`
+		if got := b.query(t, within, 1); got[0] != "4" {
+			t.Errorf("%s rows have a time that both databases can say", got[0])
+		}
 	})
 }
 

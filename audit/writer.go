@@ -128,7 +128,7 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 	s := &session{cfg: &w.cfg, topic: w.topics.Verdicts, client: client, store: w.store, assigned: assigned, metrics: w.metrics, log: w.log,
 		recheck: w.recheck, settled: w.settle}
 	err = s.run(ctx, work)
-	
+	w.worked = w.worked || assigned.isJoined()
 	return s.appended, err
 }
 

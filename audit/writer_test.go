@@ -146,7 +146,7 @@ func TestAZombieIsFencedAndGoesOn(t *testing.T) {
 		z := &stalled{Store: s.open(t), holding: make(chan struct{}), release: make(chan struct{})}
 		zombie := s.start(t, "zombie", z)
 		<-z.holding
-		other := s.producerWriter(t) // writes the same partitions, as the member that took over would
+		other := s.loneWriter(t) // writes the same partitions, as the member that took over would
 		s.complete(t)
 		other.end(t)
 		close(z.release)
@@ -157,8 +157,8 @@ func TestAZombieIsFencedAndGoesOn(t *testing.T) {
 	})
 }
 
-// producerWriter is a writer in a group of its own: it has every partition at once.
-func (s *stage) producerWriter(t *testing.T) *member {
+// loneWriter is a writer in a group of its own: it has every partition at once.
+func (s *stage) loneWriter(t *testing.T) *member {
 	t.Helper()
 	return s.start(t, "other", s.open(t), func(w *Writer) { w.cfg.Group += "-other" })
 }

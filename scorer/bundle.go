@@ -71,7 +71,7 @@ func LoadBundle(dir fs.FS, engine Engine) (*Bundle, error) {
 		return nil, fmt.Errorf("examples.jsonl: %w", err)
 	}
 	name := modelFile(files)
-	if b.Model, err = LoadModel(files[name], engine); err != nil {
+	if b.Model, err = LoadModel(name, files[name], engine); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := b.agree(); err != nil {

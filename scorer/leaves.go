@@ -50,6 +50,7 @@ func (m *leavesModel) Objective() string      { return m.shape.Objective() }
 func (m *leavesModel) Features() int          { return m.shape.Features() }
 func (m *leavesModel) FeatureNames() []string { return m.shape.FeatureNames() }
 func (m *leavesModel) Outputs() int           { return m.shape.Outputs() }
+func (m *leavesModel) Predictions() int       { return m.shape.Predictions() }
 func (m *leavesModel) Trees() int             { return m.shape.Trees() }
 func (m *leavesModel) Width() int             { return m.shape.Width() }
 

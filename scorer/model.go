@@ -1,7 +1,9 @@
 package scorer
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/mlmonitor/mlmonitor/scorer/forest"
 )
@@ -12,12 +14,13 @@ type Model interface {
 	Objective() string      // as the library names it
 	Features() int          // length of a row
 	FeatureNames() []string // nil where the file has none
-	Outputs() int           // values for each row
+	Outputs() int           // margins of a row
+	Predictions() int       // predictions of a row: as many, or 1 where the objective names a class
 	Trees() int
 	Width() int // bits of the library's own number type, 32 or 64
 	// Margins writes the raw score of each row: rows is row-major n × Features(), out is n × Outputs().
 	Margins(rows, out []float64) error
-	// Transform turns margins into predictions, n × Outputs(); out may be margins.
+	// Transform turns margins into predictions, n × Predictions(); out may begin where margins does.
 	Transform(margins, out []float64) error
 }
 
@@ -31,8 +34,20 @@ const (
 	Leaves Engine = "leaves"
 )
 
-// LoadModel reads a model file with an engine; the format is found from the content.
-func LoadModel(data []byte, engine Engine) (Model, error) {
+// LoadModel reads a model file with an engine. The format is found from the content, whatever the name; only the name .txt, which is LightGBM's,
+// must not stand on XGBoost's JSON or UBJSON: there somebody has mixed up two files.
+func LoadModel(name string, data []byte, engine Engine) (Model, error) {
+	m, err := loadModel(data, engine)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(name, ".txt") && m.Width() == 32 && !bytes.HasPrefix(data, []byte("binf")) {
+		return nil, fmt.Errorf("the name .txt is that of LightGBM's text models, the file is %s: name it .json or .ubj", m.Format())
+	}
+	return m, nil
+}
+
+func loadModel(data []byte, engine Engine) (Model, error) {
 	switch engine {
 	case Auto, Forest, "":
 		return forest.Load(data)

@@ -37,16 +37,18 @@ func PredictTable(m Model, rows io.Reader, raw bool, out io.Writer) (unused []st
 	scores := make([]float64, tableRows*m.Outputs())
 	var line []byte
 	flush := func() error {
-		n := len(values) / max(1, m.Features()) * m.Outputs()
-		if err := m.Margins(values, scores[:n]); err != nil {
+		count, width := len(values)/max(1, m.Features()), m.Outputs()
+		result := scores[:count*width]
+		if err := m.Margins(values, result); err != nil {
 			return err
 		}
 		if !raw {
-			if err := m.Transform(scores[:n], scores[:n]); err != nil {
+			width = m.Predictions()
+			if err := m.Transform(result, result[:count*width]); err != nil {
 				return err
 			}
 		}
-		for row := range slices.Chunk(scores[:n], m.Outputs()) {
+		for row := range slices.Chunk(result[:count*width], width) {
 			line = appendScores(line[:0], row, m.Width())
 			if _, err := w.Write(line); err != nil {
 				return err

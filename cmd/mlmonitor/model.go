@@ -93,7 +93,7 @@ model's library. The CSV's header names the features, matched by name where the 
 			if err != nil {
 				return err
 			}
-			m, err := scorer.LoadModel(data, chooseEngine(engine))
+			m, err := scorer.LoadModel(args[0], data, chooseEngine(engine))
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}

@@ -24,7 +24,7 @@ func whatLoadsCanBeScored(t interface{ Fatal(...any) }, data []byte) {
 	if err := m.Margins(rows, out); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Transform(out, out); err != nil {
+	if err := m.Transform(out, out[:3*m.Predictions()]); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -68,6 +68,9 @@ func TestADamagedModelIsRefusedOrScores(t *testing.T) {
 func TestScoringAllocatesNothing(t *testing.T) {
 	for _, f := range fixtures(t) {
 		m, err := Load(f.model)
+		if err != nil && f.meta.Expect == "either" {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +79,7 @@ func TestScoringAllocatesNothing(t *testing.T) {
 		}
 		out := make([]float64, len(f.rows)/m.Features()*m.Outputs())
 		if n := testing.AllocsPerRun(3, func() {
-			if m.Margins(f.rows, out) != nil || m.Transform(out, out) != nil {
+			if m.Margins(f.rows, out) != nil || m.Transform(out, out[:len(out)/m.Outputs()*m.Predictions()]) != nil {
 				t.Error("shapes")
 			}
 		}); n > 0 {

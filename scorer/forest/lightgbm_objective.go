@@ -70,16 +70,19 @@ func parseObjective(line string, outputs int) (objective, error) {
 	return o, nil
 }
 
-func (m *lgbForest) transform(margins []float64, n, outputs int) {
+func (m *lgbForest) predictions(outputs int) int { return outputs }
+
+func (m *lgbForest) transform(margins, out []float64, n, outputs int) {
+	copy(out, margins)
 	if m.average {
 		iterations := float64(len(m.trees) / outputs)
-		for i := range margins {
-			margins[i] /= iterations
+		for i := range out {
+			out[i] /= iterations
 		}
 	}
 	if m.objective.convert != nil {
 		for i := range n {
-			m.objective.convert(&m.objective, margins[i*outputs:(i+1)*outputs])
+			m.objective.convert(&m.objective, out[i*outputs:(i+1)*outputs])
 		}
 	}
 }

@@ -15,10 +15,10 @@ func Load(data []byte) (*Model, error) {
 		return nil, errors.New("the model file is empty")
 	case bytes.HasPrefix(text, []byte("tree\n")), bytes.HasPrefix(text, []byte("tree\r\n")):
 		return loadLightGBM(data)
-	case bytes.HasPrefix(data, []byte("{L")), bytes.HasPrefix(data, []byte("{#")), bytes.HasPrefix(data, []byte("{$")):
-		return nil, errors.New("the file looks like XGBoost UBJSON, which this engine does not read yet: use a LightGBM text model")
+	case data[0] == '{' && len(data) > 1 && markerSizes[data[1]] != 0: // a length: UBJSON
+		return loadXGBoost(readUBJSON, data, "UBJSON")
 	case text[0] == '{':
-		return nil, errors.New("the file is JSON, as XGBoost's models are; this engine does not read them yet: use a LightGBM text model (Booster.save_model)")
+		return loadXGBoost(readJSON, data, "JSON")
 	case bytes.HasPrefix(data, []byte("\x1f\x8b")):
 		return nil, errors.New("the file is compressed with gzip: unpack it first")
 	case data[0] == 0x80:
@@ -26,7 +26,7 @@ func Load(data []byte) (*Model, error) {
 	case bytes.HasPrefix(data, []byte("binf")), bytes.HasPrefix(data, []byte("bs64")):
 		return nil, errors.New("the file is an XGBoost binary model: save it as JSON with XGBoost itself")
 	}
-	return nil, fmt.Errorf("the file is no model that this engine knows: a LightGBM text model begins with a line \"tree\", this begins with %q", clip(string(text[:min(len(text), 64)])))
+	return nil, fmt.Errorf("the file is no model that this engine knows: LightGBM text begins with a line \"tree\", XGBoost JSON and UBJSON with a brace, this with %q", clip(string(text[:min(len(text), 64)])))
 }
 
 // clip keeps hostile text out of errors.

@@ -20,8 +20,9 @@ type body interface {
 	objectiveName() string
 	size() int
 	margins(rows, out []float64, n, features, outputs int)
-	transform(margins []float64, n, outputs int) // in place
-	part(start, count, outputs int) body         // iterations
+	predictions(outputs int) int                      // for each row
+	transform(margins, out []float64, n, outputs int) // out may be margins
+	part(start, count, outputs int) body              // iterations
 }
 
 // Format names the file format and its version.
@@ -38,6 +39,9 @@ func (m *Model) FeatureNames() []string { return slices.Clone(m.names) }
 
 // Outputs is the number of values for each row: 1, or one for each class or target.
 func (m *Model) Outputs() int { return m.outputs }
+
+// Predictions is the number of values that Transform makes of a row's Outputs(): as many, or 1 where the objective names a class.
+func (m *Model) Predictions() int { return m.body.predictions(m.outputs) }
 
 // Trees is the number of trees, over all outputs.
 func (m *Model) Trees() int { return m.body.size() }
@@ -73,14 +77,14 @@ func (m *Model) Margins(rows, out []float64) error {
 	return nil
 }
 
-// Transform turns margins into the library's predictions, both n × Outputs(); out may be margins. The error is a mismatch of the shapes.
+// Transform turns margins, n × Outputs(), into the library's predictions, n × Predictions(); out may begin where margins does. The error is a
+// mismatch of the shapes.
 func (m *Model) Transform(margins, out []float64) error {
-	n, err := m.check(len(margins), m.outputs, len(out))
-	if err != nil {
-		return err
+	n := len(margins) / m.outputs
+	if n*m.outputs != len(margins) || n*m.Predictions() != len(out) {
+		return fmt.Errorf("%d margins and %d predictions are not the same number of rows of %d and %d", len(margins), len(out), m.outputs, m.Predictions())
 	}
-	copy(out, margins)
-	m.body.transform(out, n, m.outputs)
+	m.body.transform(margins, out, n, m.outputs)
 	return nil
 }
 

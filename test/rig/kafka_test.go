@@ -167,17 +167,16 @@ func TestAcknowledgedRecordsSurviveTheKillOfANode(t *testing.T) {
 
 func TestAPausedNodeDoesNotAnswerUntilItIsResumed(t *testing.T) {
 	c := PrivateKafka(t, 1)
-	admin := client(t, kgo.SeedBrokers(c.Brokers...))
 	if err := c.Pause(0); err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.Ping(limited(t, time.Second)); err == nil {
+	if err := client(t, kgo.SeedBrokers(c.Brokers...)).Ping(limited(t, time.Second)); err == nil {
 		t.Error("a paused node answers")
 	}
 	if err := c.Resume(0); err != nil {
 		t.Fatal(err)
 	}
-	if err := admin.Ping(limited(t, time.Minute)); err != nil {
+	if err := client(t, kgo.SeedBrokers(c.Brokers...)).Ping(limited(t, time.Minute)); err != nil {
 		t.Errorf("after resume: %v", err)
 	}
 	if err := c.Kill(1); err == nil {

@@ -1,0 +1,91 @@
+package forest
+
+// xgbForest is the body of an XGBoost model: float32 throughout, also the rows.
+type xgbForest struct {
+	objective string
+	base      []float32 // margin that each output begins with
+	trees     []xgbTree
+	weights   []float32 // of dart, one a tree; nil otherwise
+	rounds    []int32   // the first tree of each round, and the number of trees
+	nodes     []xgbNode
+	sets      []uint32 // words of categorical sets
+}
+
+type xgbTree struct{ root, output int32 }
+
+// xgbNode is a split or, with feature -1, a leaf whose value is the condition. The right child stands behind the left.
+type xgbNode struct {
+	condition   float32 // numeric: left if x < condition
+	feature     int32
+	left        int32
+	set, words  int32 // categorical: sets[set : set+words]
+	categorical bool
+	defaultLeft bool
+}
+
+func (m *xgbForest) objectiveName() string { return m.objective }
+func (m *xgbForest) size() int             { return len(m.trees) }
+
+func (m *xgbForest) part(start, count, _ int) body {
+	from, to := clampRange(start, count, len(m.rounds)-1)
+	part := *m
+	part.rounds = m.rounds[from : to+1]
+	first, last := m.rounds[from], m.rounds[to]
+	// rounds of a part still count from the first tree of all, so its trees are taken relative to its own first round.
+	part.trees = m.trees[first-m.rounds[0] : last-m.rounds[0]]
+	if m.weights != nil {
+		part.weights = m.weights[first-m.rounds[0] : last-m.rounds[0]]
+	}
+	return &part
+}
+
+// margins sums in float32, from the base margin, in file order (predictor/cpu_predictor.cc). With dart the product is rounded before it is
+// added: the conversion forbids a fused multiply-add.
+func (m *xgbForest) margins(rows, out []float64, n, features, outputs int) {
+	for i := range n {
+		row, sums := rows[i*features:(i+1)*features], out[i*outputs:(i+1)*outputs]
+		for c := range sums {
+			sums[c] = float64(m.base[c])
+		}
+		for t := range m.trees {
+			tree := &m.trees[t]
+			leaf := m.leaf(tree.root, row)
+			if m.weights != nil {
+				leaf = float32(leaf * m.weights[t])
+			}
+			sums[tree.output] = float64(float32(sums[tree.output]) + leaf)
+		}
+	}
+}
+
+// leaf walks from a root (predictor/predict_fn.h, GetNextNode).
+func (m *xgbForest) leaf(at int32, row []float64) float32 {
+	for {
+		n := &m.nodes[at]
+		if n.feature < 0 {
+			return n.condition
+		}
+		x := float32(row[n.feature])
+		var left bool
+		switch {
+		case x != x:
+			left = n.defaultLeft
+		case n.categorical:
+			left = !m.inSet(n, x)
+		default:
+			left = x < n.condition
+		}
+		if at = n.left; !left {
+			at++
+		}
+	}
+}
+
+// inSet says whether x, truncated, is a category of the node's set (common/categorical.h, Decision). Negative numbers and those from 2^24 are not.
+func (m *xgbForest) inSet(n *xgbNode, x float32) bool {
+	if !(0 <= x && x < maxCategory) {
+		return false
+	}
+	category := int32(x)
+	return category/32 < n.words && m.sets[n.set+category/32]>>(category%32)&1 == 1
+}
