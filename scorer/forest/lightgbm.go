@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -236,7 +235,6 @@ func (l *lightgbm) header(s *section) error {
 	if l.trees.objective, err = parseObjective(string(s.values["objective"]), m.outputs); err != nil {
 		return s.errorf("%w", err)
 	}
-	l.trees.scratch = &sync.Pool{New: func() any { row := make([]float64, m.features); return &row }}
 	return nil
 }
 
@@ -249,10 +247,20 @@ func (l *lightgbm) finish(head *section) error {
 	if n%l.model.outputs != 0 {
 		return fmt.Errorf("%d trees are no whole number of iterations of %d", n, l.model.outputs)
 	}
+	if err := l.checkSizes(head); err != nil {
+		return err
+	}
+	l.trees.compile(l.model.features)
+	return nil
+}
+
+// checkSizes compares tree_sizes, where it is there, with where the trees stand. LightGBM seeks by these sizes: where they lie, it reads other
+// trees than stand here.
+func (l *lightgbm) checkSizes(head *section) error {
 	if _, ok := head.values["tree_sizes"]; !ok {
 		return nil
 	}
-	// LightGBM seeks by these sizes: where they lie, it reads other trees than stand here.
+	n := len(l.start)
 	sizes, err := head.integers("tree_sizes", n)
 	if err != nil {
 		return err

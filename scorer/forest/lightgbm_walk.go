@@ -9,9 +9,6 @@ import (
 // (c_api.cpp, RowPairFunctionFromDenseMatric).
 const zero = float64(float32(1e-35))
 
-// onStack is the number of features up to which a cleaned row lives on the stack.
-const onStack = 256
-
 // lgbForest is the body of a LightGBM model: float64 throughout.
 type lgbForest struct {
 	objective objective
@@ -22,7 +19,9 @@ type lgbForest struct {
 	sets      []uint32  // words of categorical sets
 	linear    []float64 // coefficients of linear leaves
 	inputs    []int32   // features of linear leaves
-	scratch   *sync.Pool
+	steps     steps     // the numeric trees again, for walks in lockstep
+	layouts   [layouts]bool
+	blocks    *sync.Pool // of *block
 }
 
 // tree is a part of the forest's arrays. Its root is a node, or with a negative number, ^leaf.
@@ -30,6 +29,7 @@ type tree struct {
 	root   int32
 	linear []linearLeaf // by leaf, from first; nil for constant leaves
 	first  int32        // first leaf
+	number int32        // in the file, also where the forest is a part of it
 }
 
 // linearLeaf gives constant + Σ coefficient·feature, unless one of the features is missing.
@@ -69,40 +69,14 @@ func (m *lgbForest) part(start, count, outputs int) body {
 }
 
 func (m *lgbForest) margins(rows, out []float64, n, features, outputs int) {
-	var stack [onStack]float64
-	row := stack[:]
-	if features > onStack {
-		pooled := m.scratch.Get().(*[]float64)
-		defer m.scratch.Put(pooled)
-		row = *pooled
+	b := m.blocks.Get().(*block)
+	defer m.blocks.Put(b)
+	for ; n >= lanes; n -= lanes {
+		m.marginsBlock(b, rows, out, features, outputs)
+		rows, out = rows[lanes*features:], out[lanes*outputs:]
 	}
-	row = row[:features]
 	for i := range n {
-		for f, x := range rows[i*features : (i+1)*features] {
-			if -zero <= x && x <= zero {
-				x = 0
-			}
-			row[f] = x
-		}
-		m.add(row, out[i*outputs:(i+1)*outputs])
-	}
-}
-
-// add sums the trees in file order: tree i·k+c belongs to output c of k (gbdt_prediction.cpp, PredictRaw).
-func (m *lgbForest) add(row, out []float64) {
-	clear(out)
-	c := 0
-	for i := range m.trees {
-		t := &m.trees[i]
-		leaf := m.leaf(t.root, row)
-		if t.linear == nil {
-			out[c] += m.leaves[leaf]
-		} else {
-			out[c] += m.linearValue(t, leaf, row)
-		}
-		if c++; c == len(out) {
-			c = 0
-		}
+		m.marginsRow(b, rows[i*features:(i+1)*features], out[i*outputs:(i+1)*outputs])
 	}
 }
 

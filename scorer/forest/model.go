@@ -66,8 +66,8 @@ func clampRange(start, count, total int) (from, to int) {
 	return from, from + count
 }
 
-// Margins writes the raw score of each row: rows is row-major n × Features(), out is n × Outputs(). It allocates nothing for up to 256
-// features. The error is a mismatch of the shapes.
+// Margins writes the raw score of each row: rows is row-major n × Features(), out is n × Outputs(). Once warm it
+// allocates nothing. The error is a mismatch of the shapes.
 func (m *Model) Margins(rows, out []float64) error {
 	n, err := m.check(len(rows), m.features, len(out))
 	if err != nil {

@@ -53,6 +53,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	os.Setenv("KAFKA_JVM", "-Xms1g -Xmx1g -XX:+UseG1GC") // the tests' own is light, not fast
 	t := &run{}
 	defer t.cleanup()
 	result, err := measure(ctx, t, *n, *rounds)
