@@ -36,7 +36,7 @@ func (l *lightgbm) tree() error {
 
 func (l *lightgbm) addTree(s *section) error {
 	m, features := l.trees, l.model.features
-	p := treeParts{firstNode: int32(len(m.nodes)), firstLeaf: int32(len(m.leaves)), firstSetWord: len(m.sets)}
+	p := treeParts{firstNode: int32(len(m.nodes)), firstLeaf: int32(len(m.values)), firstSetWord: len(m.sets)}
 	var err error
 	// No more leaves than the file has bytes for: a wrong count costs nothing.
 	if p.leaves, err = s.integer("num_leaves", 1, math.MaxInt32); err != nil {
@@ -55,8 +55,8 @@ func (l *lightgbm) addTree(s *section) error {
 		}
 	}
 	t := tree{root: ^p.firstLeaf, first: p.firstLeaf}
-	m.leaves = append(m.leaves, values...)
-	if len(m.leaves) > math.MaxInt32 {
+	m.values = append(m.values, values...)
+	if len(m.values) > math.MaxInt32 {
 		return s.errorf("the model has more than %d leaves", math.MaxInt32)
 	}
 	if p.leaves > 1 {

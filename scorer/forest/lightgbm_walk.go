@@ -1,9 +1,6 @@
 package forest
 
-import (
-	"math"
-	"sync"
-)
+import "math"
 
 // zero is LightGBM's kZeroThreshold: the float32 1e-35, widened. What is not farther from 0 counts as 0 before any tree sees it
 // (c_api.cpp, RowPairFunctionFromDenseMatric).
@@ -15,13 +12,11 @@ type lgbForest struct {
 	average   bool // random forest: the prediction is made of the mean of the trees
 	trees     []tree
 	nodes     []node
-	leaves    []float64
+	values    []float64 // of leaves
 	sets      []uint32  // words of categorical sets
 	linear    []float64 // coefficients of linear leaves
 	inputs    []int32   // features of linear leaves
-	steps     steps     // the numeric trees again, for walks in lockstep
-	layouts   [layouts]bool
-	blocks    *sync.Pool // of *block
+	lockstep            // the numeric trees again
 }
 
 // tree is a part of the forest's arrays. Its root is a node, or with a negative number, ^leaf.
@@ -66,18 +61,6 @@ func (m *lgbForest) part(start, count, outputs int) body {
 	part := *m
 	part.trees = m.trees[from*outputs : to*outputs]
 	return &part
-}
-
-func (m *lgbForest) margins(rows, out []float64, n, features, outputs int) {
-	b := m.blocks.Get().(*block)
-	defer m.blocks.Put(b)
-	for ; n >= lanes; n -= lanes {
-		m.marginsBlock(b, rows, out, features, outputs)
-		rows, out = rows[lanes*features:], out[lanes*outputs:]
-	}
-	for i := range n {
-		m.marginsRow(b, rows[i*features:(i+1)*features], out[i*outputs:(i+1)*outputs])
-	}
 }
 
 // leaf walks from a root (tree.h, NumericalDecision and CategoricalDecision).
@@ -127,7 +110,7 @@ func (m *lgbForest) linearValue(t *tree, leaf int32, row []float64) float64 {
 	for i := l.start; i < l.end; i++ {
 		x := row[m.inputs[i]]
 		if x != x {
-			return m.leaves[leaf]
+			return m.values[leaf]
 		}
 		sum += float64(m.linear[i] * x)
 	}

@@ -40,7 +40,11 @@ func (x *xgboost) read(doc value, format string) error {
 	if err := x.params(learner); err != nil {
 		return err
 	}
-	return x.booster(learner)
+	if err := x.booster(learner); err != nil {
+		return err
+	}
+	x.forest.compile(x.model.features)
+	return nil
 }
 
 // version is [major, minor, patch].

@@ -9,9 +9,13 @@ type xgbForest struct {
 	rounds    []int32   // the first tree of each round, and the number of trees
 	nodes     []xgbNode
 	sets      []uint32 // words of categorical sets
+	lockstep           // the numeric trees again; a leaf there is a node here
 }
 
-type xgbTree struct{ root, output int32 }
+type xgbTree struct {
+	root, output int32
+	number       int32 // in the file, also where the forest is a part of it
+}
 
 // xgbNode is a split or, with feature -1, a leaf whose value is the condition. The right child stands behind the left.
 type xgbNode struct {
@@ -33,37 +37,15 @@ func (m *xgbForest) part(start, count, _ int) body {
 	first, last := m.rounds[from], m.rounds[to]
 	// rounds of a part still count from the first tree of all, so its trees are taken relative to its own first round.
 	part.trees = m.trees[first-m.rounds[0] : last-m.rounds[0]]
-	if m.weights != nil {
-		part.weights = m.weights[first-m.rounds[0] : last-m.rounds[0]]
-	}
 	return &part
 }
 
-// margins sums in float32, from the base margin, in file order (predictor/cpu_predictor.cc). With dart the product is rounded before it is
-// added: the conversion forbids a fused multiply-add.
-func (m *xgbForest) margins(rows, out []float64, n, features, outputs int) {
-	for i := range n {
-		row, sums := rows[i*features:(i+1)*features], out[i*outputs:(i+1)*outputs]
-		for c := range sums {
-			sums[c] = float64(m.base[c])
-		}
-		for t := range m.trees {
-			tree := &m.trees[t]
-			leaf := m.leaf(tree.root, row)
-			if m.weights != nil {
-				leaf = float32(leaf * m.weights[t])
-			}
-			sums[tree.output] = float64(float32(sums[tree.output]) + leaf)
-		}
-	}
-}
-
-// leaf walks from a root (predictor/predict_fn.h, GetNextNode).
-func (m *xgbForest) leaf(at int32, row []float64) float32 {
+// leaf walks from a root to the node of a leaf (predictor/predict_fn.h, GetNextNode).
+func (m *xgbForest) leaf(at int32, row []float64) int32 {
 	for {
 		n := &m.nodes[at]
 		if n.feature < 0 {
-			return n.condition
+			return at
 		}
 		x := float32(row[n.feature])
 		var left bool
