@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
@@ -27,6 +29,7 @@ var promises = []struct {
 	{"ABrokenStreamStopsAndGoesOn", aBrokenStreamStopsAndGoesOn},
 	{"ARedriveIsExactlyOnce", aRedriveIsExactlyOnce},
 	{"ATakenInstanceEnds", aTakenInstanceEnds},
+	{"DeletedInputsAreNotPassedOver", deletedInputsAreNotPassedOver},
 }
 
 func TestPromisesOnTheEmbeddedBroker(t *testing.T) {
@@ -236,4 +239,37 @@ func aTakenInstanceEnds(t *testing.T, c *cluster) {
 	}
 	c.send(t, 100, 100, 0)
 	c.answered(t, 200)
+}
+
+func deletedInputsAreNotPassedOver(t *testing.T, c *cluster) {
+	c.send(t, 0, 100, 0)
+	m := c.start(t, c.config("a"), sample(t))
+	c.answered(t, 100)
+	m.end(t)
+	c.send(t, 100, 600, 0)
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.topics.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	whole, err := kafka.Whole(t.Context(), &c.topics, c.topics.Transactions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	upTo := kadm.Offsets{} // retention takes all but the last input of each partition
+	for p, to := range whole.To {
+		upTo.AddOffset(c.topics.Transactions, p, to-1, -1)
+	}
+	deleted, err := kadm.NewClient(cl).DeleteRecords(t.Context(), upTo)
+	if err := errors.Join(err, deleted.Error()); err != nil {
+		t.Fatal(err)
+	}
+	m = c.start(t, c.config("a"), sample(t))
+	eventually(t, "readiness says that inputs are gone", func() bool {
+		err := m.Ready(t.Context())
+		return err != nil && strings.Contains(err.Error(), "OFFSET_OUT_OF_RANGE")
+	})
+	if n := len(c.answers(t)); n != 100 {
+		t.Errorf("%d answers: the scorer went on past inputs that were deleted", n)
+	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Limits of a LightGBM model, far above what the library writes.
 const (
-	maxFeatures = 1 << 20
+	maxFeatures = 1 << 16
 	maxOutputs  = 1 << 12
 )
 
