@@ -1,0 +1,123 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// serveOps starts a server whose readiness is what ready says, and ends it with the test.
+func serveOps(t *testing.T, ready func(context.Context) error) *opsServer {
+	t.Helper()
+	s, err := newOpsServer("127.0.0.1", 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ready) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("the server ends with %v", err)
+		}
+	})
+	return s
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestReadinessSaysWhy(t *testing.T) {
+	var reason error
+	s := serveOps(t, func(context.Context) error { return reason })
+	if code, body := get(t, s.URL()+"/ready"); code != 200 || body != "ready\n" {
+		t.Errorf("ready: %d %q", code, body)
+	}
+	if _, body := get(t, s.URL()+"/metrics"); !strings.Contains(body, "\nmlmonitor_ready 1\n") {
+		t.Error("mlmonitor_ready is not 1")
+	}
+	reason = errors.New("no broker answers")
+	if code, body := get(t, s.URL()+"/ready"); code != 503 || !strings.Contains(body, "no broker answers") {
+		t.Errorf("not ready: %d %q", code, body)
+	}
+	if code, _ := get(t, s.URL()+"/health"); code != 200 {
+		t.Errorf("health of a role that is not ready: %d", code)
+	}
+	_, body := get(t, s.URL()+"/metrics")
+	for _, want := range []string{"\nmlmonitor_ready 0\n", `http_requests_total{code="503",path="/ready"} 1`, `http_requests_total{code="200",path="/health"} 1`, "go_goroutines", "process_open_fds"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("/metrics lacks %q", want)
+		}
+	}
+}
+
+func TestOnlyWhatIsServedIsServed(t *testing.T) {
+	s := serveOps(t, func(context.Context) error { return nil })
+	if code, _ := get(t, s.URL()+"/secret"); code != 404 {
+		t.Errorf("/secret answers %d", code)
+	}
+	resp, err := http.Post(s.URL()+"/health", "text/plain", strings.NewReader("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST answers %d", resp.StatusCode)
+	}
+	if h := s.http; h.ReadHeaderTimeout == 0 || h.ReadTimeout == 0 || h.WriteTimeout == 0 || h.IdleTimeout == 0 {
+		t.Error("a timeout is not set")
+	}
+}
+
+func TestATakenPortIsSaid(t *testing.T) {
+	s := serveOps(t, func(context.Context) error { return nil })
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL(), "http://"), ":")
+	n := 0
+	for _, c := range port {
+		n = 10*n + int(c-'0')
+	}
+	if _, err := newOpsServer("127.0.0.1", n, slog.Default()); err == nil || !strings.Contains(err.Error(), "OPS_PORT") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestQuantilesAreWithinTheirBins(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(int64(2*time.Microsecond), int64(time.Minute)), 1, 300).Draw(t, "values")
+		var l latencies
+		for _, v := range values {
+			l.add(time.Duration(v))
+		}
+		slices.Sort(values)
+		for _, q := range []float64{0.01, 0.5, 0.99, 1} {
+			want := float64(values[int(math.Ceil(q*float64(len(values))))-1])
+			if got := float64(l.quantile(q)); math.Abs(got-want) > 0.021*want {
+				t.Fatalf("quantile %v is %v, want %v", q, time.Duration(got), time.Duration(want))
+			}
+		}
+	})
+	if (&latencies{}).quantile(0.5) != 0 {
+		t.Error("a quantile of nothing")
+	}
+}
