@@ -73,7 +73,7 @@ type Summary struct {
 }
 
 // settleTimeout bounds the wait, after the last transaction, for its audit row.
-const settleTimeout = time.Minute
+var settleTimeout = time.Minute
 
 // demo is the state of one run.
 type demo struct {

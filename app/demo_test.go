@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/mlmonitor/mlmonitor/audit"
+	"github.com/mlmonitor/mlmonitor/consumer"
+)
+
+func runDemo(t *testing.T, dir string) (Summary, error) {
+	t.Helper()
+	var cfg Config
+	var c consumer.Config
+	var a audit.Config
+	if err := LoadDemo(&cfg, &c, &a); err != nil {
+		t.Fatal(err)
+	}
+	log := Logger(testWriter{t}, &Config{LogLevel: "error"}, "demo")
+	return Demo(t.Context(), log, &cfg, DemoConfig{Dir: dir, Rate: 500, For: time.Second, Malformed: 0.05, Seed: 3}, c, a, func(Snapshot) {})
+}
+
+// testWriter sends log lines to the test's log.
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+func TestTheDemoSeesAMissingAuditRow(t *testing.T) {
+	dir := t.TempDir()
+	before, err := runDemo(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !before.ExactlyOnce || before.Transactions == 0 || before.DeadLetters == 0 {
+		t.Fatalf("first run: %+v", before)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "audit.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), `DELETE FROM verdicts WHERE rowid = (SELECT max(rowid) FROM verdicts)`); err != nil {
+		t.Fatal(err)
+	}
+	settleTimeoutFor(t, 5*time.Second)
+	after, err := runDemo(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.ExactlyOnce || !after.AnsweredOnce || after.AuditRows != after.Verdicts-1 || after.Transactions <= before.Transactions {
+		t.Errorf("a row was deleted, and the summary is %+v", after)
+	}
+}
+
+func settleTimeoutFor(t *testing.T, d time.Duration) {
+	old := settleTimeout
+	settleTimeout = d
+	t.Cleanup(func() { settleTimeout = old })
+}
+
+func TestTwoDemosDoNotShareADirectory(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockDir(dir); err == nil || !strings.Contains(err.Error(), "--dir") {
+		t.Errorf("a second lock: %v", err)
+	}
+	unlock()
+	again, err := lockDir(dir)
+	if err != nil {
+		t.Fatalf("after the first ended: %v", err)
+	}
+	again()
+}
+
+func TestADemoThatIsStoppedEarlyStillProvesItself(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var cfg Config
+	var c consumer.Config
+	var a audit.Config
+	if err := LoadDemo(&cfg, &c, &a); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Demo(ctx, Logger(testWriter{t}, &Config{LogLevel: "error"}, "demo"), &cfg, DemoConfig{Dir: t.TempDir(), Rate: 300, Seed: 3}, c, a, func(s Snapshot) {
+		if s.Transactions > 0 {
+			cancel() // as ^C
+		}
+	})
+	if err != nil || !s.ExactlyOnce || s.Transactions == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
