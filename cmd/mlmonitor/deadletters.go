@@ -19,9 +19,11 @@ import (
 
 func deadLetterCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "dlq",
-		Short: "Look at dead letters and send them back",
-		Args:  cobra.NoArgs,
+		Use:     "dlq",
+		Short:   "Look at dead letters and send them back",
+		Example: "  mlmonitor dlq list",
+		Args:    cobra.NoArgs,
+		RunE:    showHelp,
 	}
 	cmd.AddCommand(deadLetterList(), deadLetterRedrive())
 	return cmd

@@ -43,11 +43,15 @@ Configuration is environment variables: mlmonitor config lists them. Results go 
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		RunE:          showHelp,
 	}
 	cmd.AddCommand(demoCommand(), scoreCommand(), auditCommand(), produceCommand(), topicsCommand(), migrateCommand(),
 		deadLetterCommand(), modelCommand(), configCommand(), healthCommand())
 	return cmd
 }
+
+// showHelp is what a command does that only has commands below it. Being runnable, it refuses the name of one that does not exist.
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
 // printJSON writes one indented JSON document to standard output.
 func printJSON(cmd *cobra.Command, v any) error {

@@ -15,9 +15,11 @@ import (
 
 func modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "model",
-		Short: "Check bundles and score tables with model files",
-		Args:  cobra.NoArgs,
+		Use:     "model",
+		Short:   "Check bundles and score tables with model files",
+		Example: "  mlmonitor model check sample",
+		Args:    cobra.NoArgs,
+		RunE:    showHelp,
 	}
 	cmd.AddCommand(modelCheck(), modelPredict())
 	return cmd
