@@ -64,6 +64,8 @@ func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Con
 		if err != nil {
 			return nil, err
 		}
+		log.Info("bundle loaded", "name", bundle.ID.Name, "version", bundle.ID.Version, "digest", bundle.ID.Digest, "model", bundle.Model.Format(),
+			"trees", bundle.Model.Trees(), "scores", scorer.Exactness(bundle.Model))
 		return consumer.New(c, topics, bundle, log, reg), nil
 	})
 }

@@ -43,6 +43,7 @@ type bundleJSON struct {
 	Format    string          `json:"format"`
 	Objective string          `json:"objective"`
 	Trees     int             `json:"trees"`
+	Exactness string          `json:"exactness"`
 	Features  []string        `json:"features"`
 	Review    float64         `json:"review"`
 	Decline   float64         `json:"decline"`
@@ -66,12 +67,12 @@ examples, which must score as the training library said, bit for bit.`,
 			if err != nil {
 				return err
 			}
-			info := bundleJSON{b.ID, b.Model.Format(), b.Model.Objective(), b.Model.Trees(), b.Contract.FeatureNames(), b.Policy.Review, b.Policy.Decline, len(b.Examples), b.Training}
+			info := bundleJSON{b.ID, b.Model.Format(), b.Model.Objective(), b.Model.Trees(), scorer.Exactness(b.Model), b.Contract.FeatureNames(), b.Policy.Review, b.Policy.Decline, len(b.Examples), b.Training}
 			if asJSON {
 				return printJSON(cmd, info)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "bundle    %s %s\ndigest    %s\nmodel     %s, %s, %d trees\nfeatures  %d: %s\npolicy    review from %v, decline from %v\nexamples  %d, all score as recorded\n",
-				info.Name, info.Version, info.Digest, info.Format, info.Objective, info.Trees, len(info.Features), strings.Join(info.Features, ", "), info.Review, info.Decline, info.Examples)
+			fmt.Fprintf(cmd.OutOrStdout(), "bundle    %s %s\ndigest    %s\nmodel     %s, %s, %d trees\nscores    %s\nfeatures  %d: %s\npolicy    review from %v, decline from %v\nexamples  %d, all score as recorded\n",
+				info.Name, info.Version, info.Digest, info.Format, info.Objective, info.Trees, info.Exactness, len(info.Features), strings.Join(info.Features, ", "), info.Review, info.Decline, info.Examples)
 			return nil
 		},
 	}
