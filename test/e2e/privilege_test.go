@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/test/rig"
+)
+
+// TestTheDocumentedACLsAreEnough runs score and audit as a user who may do what docs/operations.md lists, and nothing else.
+func TestTheDocumentedACLsAreEnough(t *testing.T) {
+	s := sharedStack(t)
+	db := rig.Postgres(t).Database(t)
+	mustRun(t, []string{"DATABASE_URL=" + db.OwnerURL}, "migrate")
+	s.db = db
+	group := strings.TrimSuffix(s.topics.Transactions, ".in")
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.kafka.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	allow := func(b *kadm.ACLBuilder) {
+		t.Helper()
+		if _, err := kadm.NewClient(cl).CreateACLs(t.Context(), b.ResourcePatternType(kadm.ACLPatternLiteral).Allow("User:app").AllowHosts()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secure := append(s.env, "KAFKA_BROKERS="+strings.Join(s.kafka.SecureBrokers, ","), "KAFKA_TLS_CA_FILE="+s.kafka.CAFile, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
+		"KAFKA_SASL_USERNAME=app", "KAFKA_SASL_PASSWORD="+s.kafka.AppPassword)
+	score := supervise(t, "score", "score-1", freePort(t), secure)
+	score.unready(t, "AUTHORIZATION_FAILED")
+	allow(kadm.NewACLs().Topics(s.topics.Transactions).Operations(kadm.OpRead))
+	allow(kadm.NewACLs().Topics(s.topics.Verdicts, s.topics.DeadLetters).Operations(kadm.OpWrite, kadm.OpDescribeConfigs))
+	allow(kadm.NewACLs().Groups(group).Operations(kadm.OpRead))
+	allow(kadm.NewACLs().TransactionalIDs(group + "-score-1").Operations(kadm.OpWrite))
+	score.becomesReady(t)
+	allow(kadm.NewACLs().Topics(s.topics.Verdicts).Operations(kadm.OpRead))
+	allow(kadm.NewACLs().Groups(group + "-audit").Operations(kadm.OpRead))
+	supervise(t, "audit", "audit-1", freePort(t), append(secure, "AUDIT_GROUP="+group+"-audit", "DATABASE_URL="+db.WriterURL)).becomesReady(t)
+	s.produce(t, 0, 300, "--malformed", "0.1")
+	eventually(t, time.Minute, "every input is answered, and audited", func() bool {
+		found, err := app.Reconcile(t.Context(), &s.topics)
+		return err == nil && found.Exact() && found.Transactions == 300 && int64(s.count(t.Context())) == found.Verdicts
+	})
+}
