@@ -36,14 +36,16 @@ func TestEachWayToBeWrongIsSeen(t *testing.T) {
 		verdicts, dead []int64 // offsets they answer
 		other          bool    // one answers another topic
 		exact          bool
+
+		unanswered, doubled, foreign int64
 	}{
 		"exact":            {verdicts: []int64{0, 2}, dead: []int64{1}, exact: true},
-		"unanswered":       {verdicts: []int64{0, 2}},
-		"two verdicts":     {verdicts: []int64{0, 2, 2}, dead: []int64{1}},
-		"verdict and dead": {verdicts: []int64{0, 1, 2}, dead: []int64{1}},
-		"counts alone":     {verdicts: []int64{0, 0}, dead: []int64{1}}, // as many answers as inputs
-		"no such input":    {verdicts: []int64{0, 2, 7}, dead: []int64{1}},
-		"of another topic": {verdicts: []int64{0, 2}, dead: []int64{1}, other: true},
+		"unanswered":       {verdicts: []int64{0, 2}, unanswered: 1},
+		"two verdicts":     {verdicts: []int64{0, 2, 2}, dead: []int64{1}, doubled: 1},
+		"verdict and dead": {verdicts: []int64{0, 1, 2}, dead: []int64{1}, doubled: 1},
+		"counts alone":     {verdicts: []int64{0, 0}, dead: []int64{1}, unanswered: 1, doubled: 1}, // as many answers as inputs
+		"no such input":    {verdicts: []int64{0, 2, 7}, dead: []int64{1}, foreign: 1},
+		"of another topic": {verdicts: []int64{0, 2}, dead: []int64{1}, other: true, foreign: 1},
 	} {
 		topics := kafka.Config{Brokers: broker.Brokers(), Transactions: "in", Verdicts: "out", DeadLetters: "dlq"}
 		topics.Transactions, topics.Verdicts, topics.DeadLetters = "in-"+hex(name), "out-"+hex(name), "dlq-"+hex(name)
@@ -76,7 +78,7 @@ func TestEachWayToBeWrongIsSeen(t *testing.T) {
 		}
 		cl.Close()
 		found, err := Reconcile(t.Context(), &topics)
-		if err != nil || found.Exact() != c.exact || found.Transactions != 3 {
+		if err != nil || found.Exact() != c.exact || found.Transactions != 3 || found.Unanswered != c.unanswered || found.Doubled != c.doubled || found.Foreign != c.foreign {
 			t.Errorf("%s: %+v, %v", name, found, err)
 		}
 	}

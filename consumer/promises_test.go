@@ -29,6 +29,7 @@ var promises = []struct {
 	{"ABrokenStreamStopsAndGoesOn", aBrokenStreamStopsAndGoesOn},
 	{"ARedriveIsExactlyOnce", aRedriveIsExactlyOnce},
 	{"ATakenInstanceEnds", aTakenInstanceEnds},
+	{"AnAbortedInputIsNotAnswered", anAbortedInputIsNotAnswered},
 	{"DeletedInputsAreNotPassedOver", deletedInputsAreNotPassedOver},
 }
 
@@ -271,5 +272,29 @@ func deletedInputsAreNotPassedOver(t *testing.T, c *cluster) {
 	})
 	if n := len(c.answers(t)); n != 100 {
 		t.Errorf("%d answers: the scorer went on past inputs that were deleted", n)
+	}
+}
+
+func anAbortedInputIsNotAnswered(t *testing.T, c *cluster) {
+	upstream, err := kgo.NewClient(kgo.SeedBrokers(c.topics.Brokers...), kgo.TransactionalID(c.group+"-upstream"), kgo.DefaultProduceTopic(c.topics.Transactions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer upstream.Close()
+	for _, keep := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit} {
+		if err := upstream.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := upstream.ProduceSync(t.Context(), &kgo.Record{Key: []byte("k"), Value: []byte("never mind")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		if err := upstream.EndTransaction(t.Context(), keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.start(t, c.config("a"), sample(t))
+	eventually(t, "the committed input is answered", func() bool { return len(c.answers(t)) > 0 })
+	if n := len(c.answers(t)); n != 1 {
+		t.Errorf("%d answers to one committed input", n)
 	}
 }
