@@ -10,22 +10,35 @@ import (
 	"pgregory.net/rapid"
 )
 
-// whatLoadsCanBeScored is the promise to keep on any input: Load ends without panic, and what it accepts scores without panic.
+// whatLoadsCanBeScored is the promise to keep on any input: Load ends without panic, and what it accepts scores without panic, the same in
+// blocks, alone and in ranges.
 func whatLoadsCanBeScored(t interface{ Fatal(...any) }, data []byte) {
 	m, err := Load(data)
 	if err != nil {
 		return
 	}
-	rows := make([]float64, 3*m.Features())
+	const n = lanes + 3 // a block and some rows left over
+	features, outputs := m.Features(), m.Outputs()
+	rows := make([]float64, n*features)
 	for i := range rows {
-		rows[i] = []float64{0, math.NaN(), math.Inf(1), -1e300, 3, math.MaxInt32 + 1}[i%6]
+		rows[i] = []float64{0, math.NaN(), math.Inf(1), -1e300, 3, math.MaxInt32 + 1, math.Inf(-1), -0.5}[(i+i/features)%8]
 	}
-	out := make([]float64, 3*m.Outputs())
-	if err := m.Margins(rows, out); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Transform(out, out[:3*m.Predictions()]); err != nil {
-		t.Fatal(err)
+	out, one := make([]float64, n*outputs), make([]float64, outputs)
+	for _, part := range []*Model{m, m.Range(1, 2), m.Range(math.MaxInt, math.MaxInt), m.Range(math.MinInt, math.MinInt)} {
+		if err := part.Margins(rows, out); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if err := part.Margins(rows[i*features:(i+1)*features], one); err != nil {
+				t.Fatal(err)
+			}
+			if differences(out[i*outputs:(i+1)*outputs], one) > 0 {
+				t.Fatal("row", i, "alone gives", one, "in a block", out[i*outputs:(i+1)*outputs])
+			}
+		}
+		if err := part.Transform(out, out[:n*m.Predictions()]); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

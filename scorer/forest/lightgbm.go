@@ -13,6 +13,7 @@ import (
 const (
 	maxFeatures = 1 << 16
 	maxOutputs  = 1 << 12
+	maxWord     = 400 // bytes of a number
 )
 
 // section is a run of key=value lines: the header, or one tree.
@@ -40,8 +41,9 @@ func (s *section) integer(key string, least, most int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.Atoi(string(bytes.TrimSpace(v[:min(len(v), 64)])))
-	if err != nil {
+	word := bytes.TrimSpace(v)
+	n, err := strconv.Atoi(string(word[:min(len(word), maxWord+1)]))
+	if err != nil || len(word) > maxWord {
 		return 0, s.errorf("%s: %q is not an integer", key, clip(string(v)))
 	}
 	if n < least || n > most {
@@ -85,7 +87,10 @@ func (s *section) each(key string, n int, f func(string) error) error {
 		if found == n {
 			return s.errorf("%s has more than %d values", key, n)
 		}
-		if err := f(string(word[:min(len(word), 400)])); err != nil {
+		if len(word) > maxWord {
+			return s.errorf("%s, value %d: %q has %d bytes, a number has at most %d", key, found, clip(string(word[:maxWord])), len(word), maxWord)
+		}
+		if err := f(string(word)); err != nil {
 			return s.errorf("%s, value %d: %w", key, found, err)
 		}
 		found++
@@ -223,7 +228,8 @@ func (l *lightgbm) header(s *section) error {
 	if err != nil {
 		return err
 	}
-	if m.names = strings.Fields(string(names)); len(m.names) != m.features {
+	// Only the space separates names: any other white space may be within one.
+	if m.names = strings.FieldsFunc(string(names), func(r rune) bool { return r == ' ' }); len(m.names) != m.features {
 		return s.errorf("feature_names has %d names, max_feature_idx says %d features", len(m.names), m.features)
 	}
 	for i, name := range m.names {

@@ -2,7 +2,6 @@ package forest
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,10 @@ var converters = map[string]func(*objective, []float64){
 	"regression": nil, "regression_l1": nil, "regression_l2": nil, "huber": nil, "fair": nil, "quantile": nil, "mape": nil, "lambdarank": nil, "rank_xendcg": nil,
 	"custom": nil, "": nil, // what a custom objective means is not in the file: the prediction is the margin
 }
+
+// squaring are the objectives that train on a square root where reg_sqrt says so; the others switch it off, and do not write the word
+// (regression_objective.hpp: they inherit ConvertOutput of RegressionL2loss).
+var squaring = []string{"regression", "regression_l2", "regression_l1", "fair", "quantile", "mape"}
 
 // parseObjective reads the objective line: a name, and key:value pairs or flags.
 func parseObjective(line string, outputs int) (objective, error) {
@@ -46,7 +49,7 @@ func parseObjective(line string, outputs int) (objective, error) {
 		var err error
 		switch key {
 		case "sigmoid":
-			if o.sigmoid, err = parseFloat(value); err != nil || !(o.sigmoid > 0) || math.IsInf(o.sigmoid, 0) {
+			if o.sigmoid, err = parseSigmoid(value); err != nil {
 				return o, fmt.Errorf("objective %s: sigmoid %q is not a positive number", o.name, clip(value))
 			}
 		case "num_class":
@@ -54,7 +57,7 @@ func parseObjective(line string, outputs int) (objective, error) {
 				return o, fmt.Errorf("objective %s: num_class %q, the model has %d outputs", o.name, clip(value), outputs)
 			}
 		case "sqrt":
-			if o.name == "regression" {
+			if slices.Contains(squaring, o.name) {
 				o.convert = signedSquare
 			}
 		}

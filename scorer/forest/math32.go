@@ -29,6 +29,3 @@ func expf(x float32) float32 {
 	y := math.FMA(math.FMA(c0, r, c1), float64(r*r), math.FMA(c2, r, 1))
 	return float32(y * scale)
 }
-
-// logf is the float32 next to the logarithm. It only turns base scores into margins, once a model.
-func logf(x float32) float32 { return float32(math.Log(float64(x))) }

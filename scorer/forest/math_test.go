@@ -21,6 +21,33 @@ func TestExpAndLog1pAreTheCLibrarys(t *testing.T) {
 	}
 }
 
+// TestExpfAndLogfAreTheCLibrarys does the same in float32; of the arguments, 500 are such that a logarithm in float64, rounded, is another.
+func TestExpfAndLogfAreTheCLibrarys(t *testing.T) {
+	all := table(t, ".", "libm32.csv") // argument, expf, logf of the argument's magnitude
+	if len(all) < 3*2000 {
+		t.Fatalf("%d values", len(all))
+	}
+	for i := 0; i < len(all); i += 3 {
+		x := float32(all[i])
+		want := []float32{float32(all[i+1]), float32(all[i+2])}
+		if got := []float32{expf(x), logf(float32(math.Abs(float64(x))))}; got[0] != want[0] || got[1] != want[1] {
+			t.Fatalf("expf(%v) = %v, logf(|x|) = %v; the C library says %v", x, got[0], got[1], want)
+		}
+	}
+}
+
+func TestLogfAtTheEdges(t *testing.T) {
+	infinite := float32(math.Inf(1))
+	if logf(0) != -infinite || logf(infinite) != infinite || logf(1) != 0 || math.Signbit(float64(logf(1))) {
+		t.Errorf("logf of 0, Inf and 1 is %v, %v and %v", logf(0), logf(infinite), logf(1))
+	}
+	for _, x := range []float32{-1, -infinite, float32(math.NaN())} {
+		if got := logf(x); got == got {
+			t.Errorf("logf(%v) = %v", x, got)
+		}
+	}
+}
+
 func TestExpAtTheEdges(t *testing.T) {
 	for _, c := range []struct{ x, want float64 }{
 		{0, 1}, {math.Copysign(0, -1), 1}, {math.Inf(1), math.Inf(1)}, {math.Inf(-1), 0}, {1e300, math.Inf(1)}, {-1e300, 0},
