@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,8 @@ type Consumer struct {
 	haltedBy string
 	client   *kgo.Client
 	assigned *assignment
+	progress atomic.Int64 // when a transaction last committed, or the client was made; Unix nanoseconds
+	behind   atomic.Int64 // inputs of this member's partitions not answered yet, as last measured
 }
 
 // New makes a consumer; it connects when it runs.
@@ -117,12 +120,15 @@ func (c *Consumer) live(ctx, work context.Context) error {
 	if _, _, err := txn.Client().ProducerID(claim); err != nil {
 		return fmt.Errorf("claim the transactional id: %w", err)
 	}
+	c.progress.Store(time.Now().UnixNano())
+	c.behind.Store(0)
 	c.setLife(txn.Client(), assigned)
 	defer c.setLife(nil, nil)
 	c.setReady(nil)
 	c.log.Info("scoring", "group", c.cfg.Group, "topic", c.topics.Transactions,
 		"bundle", c.bundle.ID.Name, "version", c.bundle.ID.Version, "digest", c.bundle.ID.Digest)
-	s := &session{cfg: &c.cfg, txn: txn, assigned: assigned, breaker: &c.breaker, metrics: c.metrics, log: c.log, halt: c.setHalted}
+	s := &session{cfg: &c.cfg, txn: txn, assigned: assigned, breaker: &c.breaker, metrics: c.metrics, log: c.log, halt: c.setHalted,
+		committed: func() { c.progress.Store(time.Now().UnixNano()) }}
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go c.watchLag(watching, txn.Client(), assigned)
@@ -209,6 +215,16 @@ func (c *Consumer) Ready(ctx context.Context) error {
 	}
 	if err := cl.Ping(ctx); err != nil {
 		return fmt.Errorf("no broker answers: %w", err)
+	}
+	return c.stalled(time.Now())
+}
+
+// stalled is an error when inputs wait and none was answered for three transaction timeouts: something that should have ended by then has not,
+// such as a transaction that a broker lost track of, whose offsets the next reader waits for.
+func (c *Consumer) stalled(now time.Time) error {
+	still := now.Sub(time.Unix(0, c.progress.Load()))
+	if behind := c.behind.Load(); behind > 0 && still > 3*c.cfg.TxnTimeout {
+		return fmt.Errorf("stalled: %d inputs wait, none was answered for %v; see \"When score is stalled\" in docs/operations.md", behind, still.Round(time.Second))
 	}
 	return nil
 }

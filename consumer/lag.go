@@ -41,12 +41,15 @@ func (c *Consumer) measureLag(ctx context.Context, cl *kgo.Client, assigned *ass
 		return err
 	}
 	c.metrics.lag.Reset()
+	sum := int64(0)
 	partitions, _ := assigned.partitions()
 	for _, p := range partitions {
 		if behind, ok := lag[p]; ok {
+			sum += behind
 			c.metrics.lag.WithLabelValues(strconv.Itoa(int(p))).Set(float64(behind))
 		}
 	}
+	c.behind.Store(sum)
 	return nil
 }
 

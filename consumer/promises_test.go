@@ -297,4 +297,8 @@ func anAbortedInputIsNotAnswered(t *testing.T, c *cluster) {
 	if n := len(c.answers(t)); n != 1 {
 		t.Errorf("%d answers to one committed input", n)
 	}
+	eventually(t, "the markers behind the last input count as answered", func() bool {
+		lag, err := Lag(t.Context(), &c.topics, c.group)
+		return err == nil && lag == 0
+	})
 }

@@ -23,6 +23,8 @@ type session struct {
 	log      *slog.Logger
 	halt     func(reason string) // tells readiness; "" when consumption goes on
 	halted   bool
+
+	committed func() // tells readiness that a transaction was committed
 }
 
 // options of the client of a scorer.
@@ -31,7 +33,7 @@ func options(cfg *Config, topics *kafka.Config, a *assignment, maxBatch int32) [
 		kgo.ConsumerGroup(cfg.Group), kgo.InstanceID(cfg.Instance), kgo.ConsumeTopics(topics.Transactions),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(cfg.Session), kgo.HeartbeatInterval(cfg.Session / 10),
 		kgo.OnPartitionsAssigned(a.assigned), kgo.OnPartitionsRevoked(a.revoked), kgo.OnPartitionsLost(a.revoked),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.KeepControlRecords(),
 		// A committed offset that is no longer in the topic means that inputs were deleted unscored: an error, not a jump.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedRecords(max(100_000, 2*cfg.TxnMaxRecords)),
@@ -48,7 +50,7 @@ func (s *session) run(ctx, work context.Context) error {
 		if err != nil {
 			return err
 		}
-		if batch.records == 0 {
+		if batch.polled == 0 {
 			continue
 		}
 		if err := s.answer(work, batch); err != nil {
@@ -69,9 +71,13 @@ type batch struct {
 	inputs         map[int32][]*kgo.Record
 	order          []int32 // partitions as they came
 	records, bytes int
+	polled         int // records and markers of transactions: those are passed over, and their offsets committed
 }
 
 func (b *batch) add(r *kgo.Record) {
+	if b.polled++; r.Attrs.IsControl() {
+		return
+	}
 	if b.inputs[r.Partition] == nil {
 		b.order = append(b.order, r.Partition)
 	}
@@ -84,7 +90,7 @@ func (b *batch) add(r *kgo.Record) {
 // two transactions of one producer, and waits inside the first produce if we do not.
 func (s *session) gather(ctx context.Context) (*batch, error) {
 	b := &batch{inputs: map[int32][]*kgo.Record{}}
-	if err := s.poll(ctx, b); err != nil || b.records == 0 {
+	if err := s.poll(ctx, b); err != nil || b.polled == 0 {
 		return b, err
 	}
 	interval := s.cfg.TxnInterval
@@ -93,7 +99,7 @@ func (s *session) gather(ctx context.Context) (*batch, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, interval)
 	defer cancel()
-	for ctx.Err() == nil && b.records < s.cfg.TxnMaxRecords && b.bytes < s.cfg.TxnMaxBytes {
+	for ctx.Err() == nil && b.polled < s.cfg.TxnMaxRecords && b.bytes < s.cfg.TxnMaxBytes {
 		if err := s.poll(ctx, b); err != nil {
 			return nil, err
 		}
@@ -103,7 +109,7 @@ func (s *session) gather(ctx context.Context) (*batch, error) {
 
 // poll waits for records, at most until ctx ends, and adds what is there.
 func (s *session) poll(ctx context.Context, b *batch) error {
-	fetches := s.txn.PollRecords(ctx, s.cfg.TxnMaxRecords-b.records)
+	fetches := s.txn.PollRecords(ctx, s.cfg.TxnMaxRecords-b.polled)
 	fetches.EachRecord(b.add)
 	return fetchError(fetches)
 }
@@ -131,7 +137,7 @@ func (s *session) answer(ctx context.Context, b *batch) error {
 	}
 	admitted := answers != nil
 	if admitted {
-		s.metrics.scoring.Observe(time.Since(start).Seconds() / float64(b.records))
+		s.metrics.scoring.Observe(time.Since(start).Seconds() / float64(max(1, b.records)))
 		s.metrics.ratio.Set(s.breaker.ratio(dead))
 		admitted = s.breaker.admits(dead)
 		s.report(s.breaker.ratio(dead), admitted)
@@ -145,6 +151,7 @@ func (s *session) answer(ctx context.Context, b *batch) error {
 		s.assigned.restart()
 		return nil
 	}
+	s.committed()
 	s.breaker.add(dead)
 	s.count(b, answers)
 	return nil
@@ -153,6 +160,7 @@ func (s *session) answer(ctx context.Context, b *batch) error {
 // process has each partition's processor answer its inputs; nil answers when a partition is no longer ours. dead says of each input whether
 // it is a dead letter.
 func (s *session) process(b *batch) (all [][]answer, dead []bool, err error) {
+	all = [][]answer{} // not nil: a batch of nothing but markers is answered by committing their offsets
 	for _, partition := range b.order {
 		p := s.assigned.processor(partition)
 		if p == nil {

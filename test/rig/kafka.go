@@ -128,6 +128,14 @@ func connect(s script) (*Cluster, error) {
 // Kill ends node i, counted from 0, by SIGKILL, and returns when it is gone.
 func (c *Cluster) Kill(i int) error { return c.hurt("kill9", i) }
 
+// Stop ends all nodes in an orderly way.
+func (c *Cluster) Stop() error {
+	if !c.private {
+		return errShared
+	}
+	return c.script.call("stop")
+}
+
 // Restart starts node i, which is down, and returns when it serves.
 func (c *Cluster) Restart(i int) error { return c.hurt("restart", i) }
 
