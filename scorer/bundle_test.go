@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io/fs"
+	"math"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -52,6 +54,21 @@ func seal(t testing.TB, files fstest.MapFS, list ...string) {
 
 func replace(files fstest.MapFS, name, old, new string) {
 	files[name] = &fstest.MapFile{Data: bytes.Replace(files[name].Data, []byte(old), []byte(new), 1)}
+}
+
+// contractFor makes a contract of numbers with the names of a fixture's features.
+func contractFor(files fstest.MapFS, name string, t testing.TB) {
+	t.Helper()
+	m, err := LoadModel("model.txt", fixture(t, name, "model.txt"), Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(files["contract.yaml"].Data)
+	text = text[:strings.Index(text, "features:")] + "features:\n"
+	for _, feature := range m.FeatureNames() {
+		text += fmt.Sprintf("  - {name: %s, path: amount, type: number}\n", feature)
+	}
+	files["contract.yaml"].Data = []byte(text)
 }
 
 func TestTheSampleBundleProvesItself(t *testing.T) {
@@ -101,6 +118,63 @@ func TestABrokenBundleIsRefusedByName(t *testing.T) {
 			text := string(f["contract.yaml"].Data)
 			at := strings.LastIndex(text, "\n  - {")
 			f["contract.yaml"].Data = []byte(text[:at+1])
+			seal(t, f)
+		}},
+		"features in another order": {[]string{"contract.yaml", "feature 1", "weekday", "hour"}, func(t testing.TB, f fstest.MapFS) {
+			replace(f, "contract.yaml", "name: hour", "name: swapped")
+			replace(f, "contract.yaml", "name: weekday", "name: hour")
+			replace(f, "contract.yaml", "name: swapped", "name: weekday")
+			seal(t, f)
+		}},
+		"a model of several outputs": {[]string{"model.txt", "4 outputs"}, func(t testing.TB, f fstest.MapFS) {
+			f["model.txt"].Data = fixture(t, "lgb_multiclass", "model.txt")
+			contractFor(f, "lgb_multiclass", t)
+			seal(t, f)
+		}},
+		"a prediction that may pass 1": {[]string{"model.txt", "cross_entropy_lambda", "probability"}, func(t testing.TB, f fstest.MapFS) {
+			f["model.txt"].Data = fixture(t, "lgb_cross_entropy_lambda", "model.txt")
+			contractFor(f, "lgb_cross_entropy_lambda", t)
+			seal(t, f)
+		}},
+		"a model under another name": {[]string{"model.txt", "model.ubj"}, func(t testing.TB, f fstest.MapFS) {
+			f["model.bin"] = f["model.txt"]
+			seal(t, f, "model.bin", "contract.yaml", "policy.yaml", "examples.jsonl")
+		}},
+		"a digest of another kind": {[]string{"model.txt", "SHA-256"}, func(t testing.TB, f fstest.MapFS) {
+			sum := sha256.Sum256(f["model.txt"].Data)
+			old := hex.EncodeToString(sum[:])
+			f["bundle.json"].Data = bytes.Replace(f["bundle.json"].Data, []byte(old), []byte(strings.ToUpper(old)), 1)
+		}},
+		"no name": {[]string{"bundle.json", "name"}, func(t testing.TB, f fstest.MapFS) {
+			seal(t, f)
+			replace(f, "bundle.json", `"test"`, `""`)
+		}},
+		"a name without end": {[]string{"bundle.json", "name"}, func(t testing.TB, f fstest.MapFS) {
+			seal(t, f)
+			replace(f, "bundle.json", `"test"`, `"`+strings.Repeat("n", maxNameLen+1)+`"`)
+		}},
+		"too many files": {[]string{"bundle.json", "65 files"}, func(t testing.TB, f fstest.MapFS) {
+			list := []string{"model.txt", "contract.yaml", "policy.yaml", "examples.jsonl"}
+			for i := len(list); i <= maxFiles; i++ {
+				list = append(list, fmt.Sprint("file", i))
+				f[list[i]] = &fstest.MapFile{}
+			}
+			seal(t, f, list...)
+		}},
+		"a manifest that is a list": {[]string{"bundle.json"}, func(t testing.TB, f fstest.MapFS) { f["bundle.json"].Data = []byte("[]") }},
+		"an oversized manifest": {[]string{"bundle.json", "larger"}, func(t testing.TB, f fstest.MapFS) {
+			f["bundle.json"].Data = append(f["bundle.json"].Data, make([]byte, maxOtherFile)...)
+		}},
+		"an example of NaN": {[]string{"examples.jsonl", "line 1"}, func(t testing.TB, f fstest.MapFS) {
+			replace(f, "examples.jsonl", `"probability": `, `"probability": NaN `)
+			seal(t, f)
+		}},
+		"an example with a key more": {[]string{"examples.jsonl", "line 1", "note"}, func(t testing.TB, f fstest.MapFS) {
+			replace(f, "examples.jsonl", `"probability": `, `"note": 1, "probability": `)
+			seal(t, f)
+		}},
+		"too many examples": {[]string{"examples.jsonl", "more than 10000"}, func(t testing.TB, f fstest.MapFS) {
+			f["examples.jsonl"].Data = bytes.Repeat([]byte("{}\n"), maxExamples+1)
 			seal(t, f)
 		}},
 		"policy out of order": {[]string{"policy.yaml", "review"}, func(t testing.TB, f fstest.MapFS) {
@@ -155,6 +229,8 @@ func TestABrokenBundleIsRefusedByName(t *testing.T) {
 func TestAnExampleThatScoresOtherwiseIsFound(t *testing.T) {
 	for name, edit := range map[string]func(*Example){
 		"margin":      func(e *Example) { e.Margin += 1e-12 },
+		"no margin":   func(e *Example) { e.Margin = math.NaN() },
+		"infinite":    func(e *Example) { e.Probability = math.Inf(1) },
 		"probability": func(e *Example) { e.Probability *= 1 + 1e-15 },
 		"decision":    func(e *Example) { e.Decision = "hold" },
 		"event":       func(e *Example) { e.Event = json.RawMessage(`{}`) },
@@ -180,5 +256,18 @@ func TestAModelUnderTheOtherLibrarysNameIsRefused(t *testing.T) {
 	}
 	if _, err := LoadModel("model.json", data, "onnx"); err == nil || !strings.Contains(err.Error(), "SCORER_ENGINE") {
 		t.Errorf("an unknown engine: %v", err)
+	}
+}
+
+// TestABundleOfAFixtureLoads shows that the refusals above are not of a fixture as such.
+func TestABundleOfAFixtureLoads(t *testing.T) {
+	files := sampleFiles(t)
+	files["model.txt"].Data = fixture(t, "lgb_binary_plain", "model.txt")
+	contractFor(files, "lgb_binary_plain", t)
+	seal(t, files)
+	for _, engine := range []Engine{Auto, Leaves} {
+		if _, err := LoadBundle(files, engine); err != nil {
+			t.Errorf("%s: %v", engine, err)
+		}
 	}
 }

@@ -1,12 +1,7 @@
 package scorer
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
-	"math"
-	"strings"
 
 	"github.com/dmitryikh/leaves"
 
@@ -15,44 +10,38 @@ import (
 
 // leavesModel scores with github.com/dmitryikh/leaves. It runs only when it is chosen by name.
 type leavesModel struct {
-	ensemble *leaves.Ensemble
-	shape    *forest.Model // what the file says of itself, and the transform
+	ensemble  *leaves.Ensemble
+	shape     *forest.Model // features, outputs, objective and the transform
+	format    string
+	exactness string
+	trees     int
+	input     func(float64) float64 // turns a row's value into one that leaves decides on as the model's library does on the row's
 }
 
-// loadLeaves reads a LightGBM text model into leaves. The forest engine reads the file first: leaves does not end on some malformed files.
-// What leaves is known to score wrongly is refused.
+// loadLeaves reads a LightGBM text model, or a binary model of XGBoost 0.90 or before, into leaves. Other code reads the whole file first: on
+// some malformed files leaves does not end, panics or takes all memory. What leaves is known to score wrongly is refused.
 func loadLeaves(data []byte) (Model, error) {
+	if looksLikeXGBoostBinary(data) {
+		return loadLeavesXGBoost(data)
+	}
 	shape, err := forest.Load(data)
 	if err != nil {
 		return nil, err
 	}
-	text := string(data)
-	for _, wrong := range []struct{ mark, why string }{
-		{"\nis_linear=1", "it ignores linear leaves"},
-		{"\naverage_output", "it averages the margins of a random forest"},
-	} {
-		if strings.Contains(text, wrong.mark) {
-			return nil, fmt.Errorf("SCORER_ENGINE=leaves is known to score this model wrongly: %s; use SCORER_ENGINE=forest", wrong.why)
-		}
+	if shape.Width() != 64 {
+		return nil, fmt.Errorf("leaves reads LightGBM text and the binary files of XGBoost 0.90 and before, this is %s: use SCORER_ENGINE=forest", shape.Format())
 	}
-	if !strings.Contains(text, "\ntree_sizes=") {
-		return nil, errors.New("leaves needs the line tree_sizes: use SCORER_ENGINE=forest")
-	}
-	old := bytes.Replace(data, []byte("\nversion=v4"), []byte("\nversion=v3"), 1)
-	ensemble, err := leaves.LGEnsembleFromReader(bufio.NewReader(bytes.NewReader(old)), false)
-	if err != nil {
-		return nil, fmt.Errorf("leaves: %w", err)
-	}
-	return &leavesModel{ensemble, shape}, nil
+	return loadLeavesLightGBM(data, shape, leavesSeesCategories())
 }
 
-func (m *leavesModel) Format() string         { return m.shape.Format() + ", scored by leaves" }
+func (m *leavesModel) Format() string         { return m.format + ", scored by leaves" }
+func (m *leavesModel) Exactness() string      { return m.exactness }
 func (m *leavesModel) Objective() string      { return m.shape.Objective() }
 func (m *leavesModel) Features() int          { return m.shape.Features() }
 func (m *leavesModel) FeatureNames() []string { return m.shape.FeatureNames() }
 func (m *leavesModel) Outputs() int           { return m.shape.Outputs() }
 func (m *leavesModel) Predictions() int       { return m.shape.Predictions() }
-func (m *leavesModel) Trees() int             { return m.shape.Trees() }
+func (m *leavesModel) Trees() int             { return m.trees }
 func (m *leavesModel) Width() int             { return m.shape.Width() }
 
 func (m *leavesModel) Margins(rows, out []float64) error {
@@ -62,16 +51,17 @@ func (m *leavesModel) Margins(rows, out []float64) error {
 	}
 	row := make([]float64, features)
 	for i := range len(rows) / features {
-		// LightGBM takes what is next to nothing for 0 before any tree sees it (c_api.cpp); leaves does not.
 		for f, x := range rows[i*features : (i+1)*features] {
-			if math.Abs(x) <= float64(float32(1e-35)) {
-				x = 0
-			}
-			row[f] = x
+			row[f] = m.input(x)
 		}
 		// Not PredictSingle: that returns 0 for any error.
 		if err := m.ensemble.Predict(row, 0, out[i*outputs:(i+1)*outputs]); err != nil {
 			return fmt.Errorf("leaves: row %d: %w", i, err)
+		}
+	}
+	if m.Width() == 32 {
+		for i, sum := range out {
+			out[i] = float64(float32(sum))
 		}
 	}
 	return nil
@@ -81,8 +71,13 @@ func (m *leavesModel) Transform(margins, out []float64) error { return m.shape.T
 
 // Exactness says how near a model's scores are to those of the library that wrote it.
 func Exactness(m Model) string {
-	if _, ok := m.(*leavesModel); ok {
-		return "LightGBM's bits on every model that it was tested on; linear trees and random forests, which it scores wrongly, are refused"
+	if m, ok := m.(interface{ Exactness() string }); ok {
+		return m.Exactness()
 	}
 	return "bit-equal to the library that wrote the model"
+}
+
+// wrongInLeaves is the refusal of a model that leaves would score, but not as its library does.
+func wrongInLeaves(why string) error {
+	return fmt.Errorf("SCORER_ENGINE=leaves is known to score this model wrongly: %s; use SCORER_ENGINE=forest", why)
 }

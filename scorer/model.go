@@ -1,7 +1,6 @@
 package scorer
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -41,7 +40,7 @@ func LoadModel(name string, data []byte, engine Engine) (Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(name, ".txt") && m.Width() == 32 && !bytes.HasPrefix(data, []byte("binf")) {
+	if strings.HasSuffix(name, ".txt") && m.Width() == 32 {
 		return nil, fmt.Errorf("the name .txt is that of LightGBM's text models, the file is %s: name it .json or .ubj", m.Format())
 	}
 	return m, nil

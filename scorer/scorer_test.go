@@ -1,6 +1,7 @@
 package scorer
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"testing"
@@ -9,7 +10,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mlmonitor/mlmonitor/bundles"
-	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
 func sampleBundle(t testing.TB) *Bundle {
@@ -115,13 +115,85 @@ func TestAFailedEngineGivesNoOutcome(t *testing.T) {
 	}
 }
 
-func TestThePolicysEdgesBelongToTheStricterSide(t *testing.T) {
-	p := Policy{Version: 1, Review: 0.3, Decline: 0.8}
-	for probability, want := range map[float64]schemas.Decision{
-		0: schemas.Approve, math.Nextafter(0.3, 0): schemas.Approve, 0.3: schemas.Review, math.Nextafter(0.8, 0): schemas.Review, 0.8: schemas.Decline, 1: schemas.Decline,
-	} {
-		if got := p.Decide(probability); got != want {
-			t.Errorf("%v is %s, want %s", probability, got, want)
+// spoilt gives some rows of a sound model a margin that is no number, and can fail in its transform.
+type spoilt struct {
+	Model
+	every     int
+	transform error
+}
+
+func (s spoilt) Margins(rows, out []float64) error {
+	err := s.Model.Margins(rows, out)
+	for i := range out {
+		if i%s.every == 0 {
+			out[i] = math.NaN()
+		}
+	}
+	return err
+}
+
+func (s spoilt) Transform(margins, out []float64) error {
+	return errors.Join(s.transform, s.Model.Transform(margins, out))
+}
+
+func TestAnEventWithoutAScoreDoesNotDisturbItsNeighbours(t *testing.T) {
+	b := sampleBundle(t)
+	var events [][]byte
+	for i, e := range b.Examples[:12] {
+		if i%5 == 1 {
+			events = append(events, []byte("{"))
+		}
+		events = append(events, e.Event)
+	}
+	want := score(t, b.NewScorer(), events)
+	b.Model = spoilt{Model: b.Model, every: 3}
+	row := 0
+	for i, got := range score(t, b.NewScorer(), events) {
+		if want[i].Err == nil {
+			if row++; (row-1)%3 == 0 {
+				if got.Err == nil || got.Err.Class != ScoreNotFinite || got.Verdict.Decision != "" {
+					t.Errorf("event %d: %+v", i, got)
+				}
+				continue
+			}
+		}
+		if diff := cmp.Diff(want[i], got); diff != "" {
+			t.Errorf("event %d: %s", i, diff)
+		}
+	}
+}
+
+func TestAFailedTransformGivesNoOutcome(t *testing.T) {
+	b := sampleBundle(t)
+	b.Model = spoilt{Model: b.Model, every: 1 << 20, transform: errors.New("no transform")}
+	s := b.NewScorer()
+	s.Add(b.Examples[0].Event)
+	if out, err := s.Score(); err == nil || out != nil {
+		t.Errorf("%v, %v", out, err)
+	}
+}
+
+// TestFindingsStayWithTheirEvent: the decoder reuses its list.
+func TestFindingsStayWithTheirEvent(t *testing.T) {
+	b := sampleBundle(t)
+	edit := func(field string) []byte {
+		var event map[string]any
+		if err := json.Unmarshal(b.Examples[0].Event, &event); err != nil {
+			t.Fatal(err)
+		}
+		delete(event, field)
+		delete(event["velocity"].(map[string]any), field)
+		data, err := json.Marshal(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	out := score(t, b.NewScorer(), [][]byte{edit("distance_km"), edit("nothing"), edit("avg_amount_30d")})
+	want := [][]string{{"missing:distance_km"}, nil, {"missing:avg_amount_30d"}}
+	for i, o := range out {
+		if o.Err != nil || len(o.Verdict.Findings)+len(want[i]) > 0 && !cmp.Equal(o.Verdict.Findings, want[i]) {
+			t.Errorf("event %d: %v, %v, want %v", i, o.Verdict.Findings, o.Err, want[i])
 		}
 	}
 }

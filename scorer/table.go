@@ -12,8 +12,11 @@ import (
 	"strings"
 )
 
-// tableRows is how many rows are scored at once.
-const tableRows = 1024
+// Rows are scored in blocks: of so many rows, fewer where the rows are long.
+const (
+	tableRows   = 1024
+	tableValues = 1 << 20
+)
 
 // PredictTable scores a CSV and writes one line a row, the model's outputs separated by commas, in the shortest text that reads back to the
 // number type of the model's library. The CSV's header names the features: columns are matched by name where the model has names, else by
@@ -33,8 +36,9 @@ func PredictTable(m Model, rows io.Reader, raw bool, out io.Writer) (unused []st
 		return nil, err
 	}
 	w := bufio.NewWriter(out)
-	values := make([]float64, 0, tableRows*m.Features())
-	scores := make([]float64, tableRows*m.Outputs())
+	block := max(1, min(tableRows, tableValues/max(1, m.Features())))
+	values := make([]float64, 0, block*m.Features())
+	scores := make([]float64, block*m.Outputs())
 	var line []byte
 	flush := func() error {
 		count, width := len(values)/max(1, m.Features()), m.Outputs()

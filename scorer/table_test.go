@@ -3,18 +3,24 @@ package scorer
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 // fixture reads a file of the forest's test data, packed or not.
@@ -88,8 +94,16 @@ func TestColumnsAreMatchedByName(t *testing.T) {
 	if out, _ := predict(t, m, false, "a,b\n1,2\n"); out != "-3\n" {
 		t.Errorf("prediction %q", out)
 	}
-	if out, _ := predict(t, sum{width: 32}, true, "p,q\n0.1,0\n"); out != "0.1\n" {
+	if out, _ := predict(t, sum{width: 64}, true, "p,q\n0.1,0\n"); out != "0.1\n" {
 		t.Errorf("by position: %q", out)
+	}
+}
+
+func TestAScoreIsAsLongAsItsNumberType(t *testing.T) {
+	for width, want := range map[int]string{32: "0.1\n", 64: "0.10000000149011612\n"} {
+		if out, _ := predict(t, sum{width: width}, true, "a,b\n0.10000000149011612,0\n"); out != want {
+			t.Errorf("%d bits: %q, want %q", width, out, want)
+		}
 	}
 }
 
@@ -137,7 +151,7 @@ func TestManyRowsKeepTheirOrder(t *testing.T) {
 
 // TestFixturesThroughATable is the command `model predict` on real models: the library's own numbers, as text.
 func TestFixturesThroughATable(t *testing.T) {
-	for _, name := range []string{"lgb_binary_nan", "lgb_multiclass", "lgb_cat_many", "lgb_rf", "xgb_nan", "xgb_softmax", "xgb34_dart", "xgb_cat_partition"} {
+	for _, name := range append(lightGBMFixtures(t), "xgb_nan", "xgb_softmax", "xgb34_dart", "xgb_cat_partition", "xgb_names") {
 		var meta struct {
 			Files []string `json:"files"`
 			Width int      `json:"width"`
@@ -150,19 +164,138 @@ func TestFixturesThroughATable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			header := m.FeatureNames()
-			for i := len(header); i < m.Features(); i++ {
-				header = append(header, fmt.Sprint("f", i))
-			}
-			table := strings.Join(header, ",") + "\n" + string(fixture(t, name, "rows.csv"))
+			table := header(t, m) + string(fixture(t, name, "rows.csv"))
 			for _, raw := range []bool{true, false} {
 				want := fixture(t, name, map[bool]string{true: "raw.csv", false: "prob.csv"}[raw])
-				got, _ := predict(t, m, raw, table)
-				if diff := cmp.Diff(numbers(t, string(want), meta.Width), numbers(t, got, meta.Width)); diff != "" {
-					t.Errorf("%s/%s raw=%v: %.500s", name, file, raw, diff)
+				got, unused := predict(t, m, raw, table)
+				if diff := cmp.Diff(numbers(t, string(want), meta.Width), numbers(t, got, meta.Width)); diff != "" || unused != nil {
+					t.Errorf("%s/%s raw=%v, unused %q: %.500s", name, file, raw, unused, diff)
 				}
 			}
 		}
+	}
+}
+
+// header names a model's features as a CSV does, or by number.
+func header(t testing.TB, m Model) string {
+	t.Helper()
+	names := m.FeatureNames()
+	for i := len(names); i < m.Features(); i++ {
+		names = append(names, strconv.Itoa(i))
+	}
+	var line strings.Builder
+	w := csv.NewWriter(&line)
+	if err := w.Write(names); err != nil {
+		t.Fatal(err)
+	}
+	w.Flush()
+	return line.String()
+}
+
+// TestTheOrderOfColumnsDoesNotMatter mixes the columns of a real model's rows, and puts others between them.
+func TestTheOrderOfColumnsDoesNotMatter(t *testing.T) {
+	m, err := LoadModel("model.txt", fixture(t, "lgb_binary_nan", "model.txt"), Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := header(t, m) + string(fixture(t, "lgb_binary_nan", "rows.csv"))
+	table, err := csv.NewReader(strings.NewReader(rows)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, _ := predict(t, m, true, rows)
+	width := m.Features()
+	all := make([]int, width+2) // the last two are not the model's
+	for i := range all {
+		all[i] = i
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		columns := rapid.Permutation(all).Draw(r, "columns")
+		var mixed strings.Builder
+		w := csv.NewWriter(&mixed)
+		for i, row := range table {
+			row = append(slices.Clone(row), "not a number", "")
+			if i == 0 {
+				row[width], row[width+1] = "note", "id"
+			}
+			var out []string
+			for _, column := range columns {
+				out = append(out, row[column])
+			}
+			if err := w.Write(out); err != nil {
+				r.Fatal(err)
+			}
+		}
+		w.Flush()
+		got, unused := predict(t, m, true, mixed.String())
+		if got != want || !cmp.Equal(unused, []string{"id", "note"}) {
+			r.Fatalf("unused %q, other scores: %v", unused, got != want)
+		}
+	})
+}
+
+// TestAFaultInALaterBlockIsNamedByItsLine: rows are scored in blocks, their lines count on.
+func TestAFaultInALaterBlockIsNamedByItsLine(t *testing.T) {
+	table := "a,b\n" + strings.Repeat("1,2\n", 2*tableRows) + "1,\"2\n3\"\n"
+	_, err := PredictTable(sum{names: []string{"a", "b"}, width: 64}, strings.NewReader(table), true, io.Discard)
+	if want := fmt.Sprintf("line %d, column \"b\"", 2*tableRows+2); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v does not say %q", err, want)
+	}
+}
+
+func TestATableThatEndsInAnErrorIsNoTable(t *testing.T) {
+	broken := errors.New("the disk is gone")
+	m := sum{names: []string{"a", "b"}, width: 64}
+	if _, err := PredictTable(m, io.MultiReader(strings.NewReader("a,b\n1,2\n"), iotest.ErrReader(broken)), true, io.Discard); !errors.Is(err, broken) {
+		t.Errorf("reading: %v", err)
+	}
+	if _, err := PredictTable(m, strings.NewReader("a,b\n1,2\n"), true, full{broken}); !errors.Is(err, broken) {
+		t.Errorf("writing: %v", err)
+	}
+	if _, err := PredictTable(fake{Model: m, err: broken}, strings.NewReader("a,b\n1,2\n"), true, io.Discard); !errors.Is(err, broken) {
+		t.Errorf("scoring: %v", err)
+	}
+}
+
+type full struct{ err error }
+
+func (f full) Write([]byte) (int, error) { return 0, f.err }
+
+func TestATableWithoutRowsHasNoScores(t *testing.T) {
+	if out, _ := predict(t, sum{names: []string{"a", "b"}, width: 64}, false, "a,b\n"); out != "" {
+		t.Errorf("%q", out)
+	}
+}
+
+// wide is a model of very many features, whose margin is the last of them.
+type wide struct{ sum }
+
+func (w wide) Features() int { return 1 << 16 }
+func (w wide) Margins(rows, out []float64) error {
+	for i := range out {
+		out[i] = rows[(i+1)*w.Features()-1]
+	}
+	return nil
+}
+
+func TestAWideModelTakesNoMoreMemoryThanItsTable(t *testing.T) {
+	m := wide{sum{width: 64}}
+	row := func(last string) string { return strings.Repeat(",", m.Features()-1) + last + "\n" }
+	var table, want strings.Builder
+	table.WriteString(row("last"))
+	for i := range 40 {
+		table.WriteString(row(strconv.Itoa(i)))
+		fmt.Fprintln(&want, i)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	out, _ := predict(t, m, true, table.String())
+	runtime.ReadMemStats(&after)
+	if out != want.String() {
+		t.Error("other scores")
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+		t.Errorf("allocates %d MiB for a table of %d MiB", used>>20, table.Len()>>20)
 	}
 }
 
