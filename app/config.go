@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"strings"
@@ -133,20 +134,27 @@ func secretsFromFiles(section any) error {
 		if os.Getenv(name) != "" {
 			return fmt.Errorf("%s and %s_FILE are both set: use one", name, name)
 		}
-		info, err := os.Stat(file)
-		if err != nil {
-			return fmt.Errorf("%s_FILE: %w", name, err)
-		}
-		if info.Size() > maxSecretFile {
-			return fmt.Errorf("%s_FILE: %s is larger than %d bytes", name, file, maxSecretFile)
-		}
-		data, err := os.ReadFile(file)
+		data, err := readSecret(file)
 		if err != nil {
 			return fmt.Errorf("%s_FILE: %w", name, err)
 		}
 		v.Field(i).SetString(strings.TrimRight(string(data), "\r\n"))
 	}
 	return nil
+}
+
+// readSecret reads a file or a pipe, whose size nobody knows before.
+func readSecret(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err == nil && len(data) > maxSecretFile {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxSecretFile)
+	}
+	return data, err
 }
 
 // Variable is one environment variable that the program reads.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"database/sql"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,6 +83,23 @@ func TestTwoDemosDoNotShareADirectory(t *testing.T) {
 		t.Fatalf("after the first ended: %v", err)
 	}
 	again()
+}
+
+func TestAWrongFlagOfTheDemoIsNamed(t *testing.T) {
+	sound := DemoConfig{Dir: "d", Rate: 1, Malformed: 1}
+	if err := sound.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for flag, spoil := range map[string]func(*DemoConfig){
+		"--dir": func(c *DemoConfig) { c.Dir = "" }, "--rate": func(c *DemoConfig) { c.Rate = math.NaN() }, "--for": func(c *DemoConfig) { c.For = -1 },
+		"--malformed": func(c *DemoConfig) { c.Malformed = math.NaN() },
+	} {
+		c := sound
+		spoil(&c)
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
 }
 
 func TestADemoThatIsStoppedEarlyStillProvesItself(t *testing.T) {

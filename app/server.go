@@ -51,20 +51,23 @@ func newOpsServer(host string, port int, log *slog.Logger) (*opsServer, error) {
 // URL is where the server listens.
 func (s *opsServer) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Serve answers until ctx ends. ready is the readiness of the role.
+// Serve answers until ctx ends; answers that began are finished before it returns. ready is the readiness of the role.
 func (s *opsServer) Serve(ctx context.Context, ready func(context.Context) error) error {
 	s.ready = ready
+	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
 		bounded, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if s.http.Shutdown(bounded) != nil {
 			s.http.Close()
 		}
 	})
-	defer stop()
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return fmt.Errorf("serve operations pages: %w", err)
 	}
+	<-closed
 	return nil
 }
 

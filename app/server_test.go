@@ -90,6 +90,51 @@ func TestOnlyWhatIsServedIsServed(t *testing.T) {
 	}
 }
 
+// TestAnAnswerThatBeganIsFinished: a stop does not cut off who is being answered, and nobody is answered after it.
+func TestAnAnswerThatBeganIsFinished(t *testing.T) {
+	s, err := newOpsServer("127.0.0.1", 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, answer := make(chan struct{}), make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done, body := make(chan error, 1), make(chan string, 1)
+	go func() {
+		done <- s.Serve(ctx, func(context.Context) error {
+			close(asked)
+			<-answer
+			return nil
+		})
+	}()
+	go func() {
+		resp, err := http.Get(s.URL() + "/ready")
+		if err != nil {
+			body <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		body <- string(text)
+	}()
+	<-asked
+	cancel()
+	select {
+	case err := <-done:
+		t.Fatalf("the server ends before its answer, with %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(answer)
+	if got := <-body; got != "ready\n" {
+		t.Errorf("the answer that had begun is %q", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("the server ends with %v", err)
+	}
+	if _, err := http.Get(s.URL() + "/health"); err == nil {
+		t.Error("a server that ended answers")
+	}
+}
+
 func TestATakenPortIsSaid(t *testing.T) {
 	s := serveOps(t, func(context.Context) error { return nil })
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL(), "http://"), ":")

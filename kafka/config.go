@@ -37,7 +37,7 @@ type Config struct {
 
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-// Validate names the variable that is wrong and how to mend it.
+// Validate names the variable that is wrong and how to mend it. It reads the certificate files: one that is not there is not waited for.
 func (c *Config) Validate() error {
 	if len(c.Brokers) == 0 {
 		return errors.New("KAFKA_BROKERS is empty: set it to host:port of at least one broker")
@@ -77,7 +77,8 @@ func (c *Config) Validate() error {
 		}
 		seen[t.name] = t.variable
 	}
-	return nil
+	_, err := c.Options()
+	return err
 }
 
 // UsesTLS says whether connections are encrypted: any TLS setting makes TLS required.

@@ -22,6 +22,17 @@ type ProduceConfig struct {
 	Rate      float64       // transactions a second; 0: as fast as possible
 }
 
+// Validate names the flag that is wrong. A pace or time that makes no sense must not mean "without limit".
+func (c ProduceConfig) Validate() error {
+	if !(c.Rate >= 0) {
+		return fmt.Errorf("--rate is %v: set it to 0 or more", c.Rate)
+	}
+	if c.For < 0 {
+		return fmt.Errorf("--for is %v: set it to 0 or more", c.For)
+	}
+	return nil
+}
+
 // Produced counts what was acknowledged.
 type Produced struct {
 	Transactions uint64 `json:"transactions"`
@@ -74,6 +85,9 @@ func Produce(ctx context.Context, topics *kafka.Config, cfg ProduceConfig, sent 
 
 // simulate calls each with every event, at the configured pace, until the count, the time or ctx ends. The event's bytes are new each time.
 func simulate(ctx context.Context, cfg ProduceConfig, each func(Event) error) (Produced, error) {
+	if err := cfg.Validate(); err != nil {
+		return Produced{}, err
+	}
 	sim, err := NewSimulator(cfg.Simulator)
 	if err != nil {
 		return Produced{}, err

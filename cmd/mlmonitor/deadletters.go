@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
@@ -61,9 +62,12 @@ func deadLetterList() *cobra.Command {
 		Use:   "list",
 		Short: "List dead letters that were not redriven",
 		Example: `  mlmonitor dlq list
-  mlmonitor dlq list --all --json | jq -r .class | sort | uniq -c`,
+  mlmonitor dlq list --all --limit 0 --json | jq -r .class | sort | uniq -c`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return fmt.Errorf("--limit is %d: set it to 1 or more, or to 0 for all", limit)
+			}
 			topics, c, err := deadLetterConfig(cmd)
 			if err != nil {
 				return err
@@ -87,13 +91,13 @@ func deadLetterList() *cobra.Command {
 					_, err := fmt.Fprintf(w, "?\t?\t?\t%v\n", bad)
 					return err
 				}
-				_, err := fmt.Fprintf(w, "%s/%d@%d\t%d\t%s\t%s\n", d.Source.Topic, d.Source.Partition, d.Source.Offset, d.Attempt, d.Class, printable(d.Message))
+				_, err := fmt.Fprintf(w, "%s/%d@%d\t%d\t%s\t%s\n", printable(d.Source.Topic), d.Source.Partition, d.Source.Offset, d.Attempt, printable(string(d.Class)), printable(d.Message))
 				return err
 			})
-			if err != nil || asJSON {
-				return err
+			if !asJSON {
+				err = errors.Join(err, w.Flush())
 			}
-			if err := w.Flush(); err != nil {
+			if err != nil {
 				return err
 			}
 			if more > 0 {

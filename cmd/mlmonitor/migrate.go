@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -26,6 +25,9 @@ again, and twice at once. Partitions must be made ahead: run it daily, or leave 
 		Example: "  DATABASE_URL_FILE=/run/secrets/owner_url mlmonitor migrate",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if every != 0 && every < time.Minute {
+				return fmt.Errorf("--every is %v: set it to 1m or more, or to 0 to run once", every)
+			}
 			var cfg app.Config
 			var a audit.Config
 			if err := app.Load(&cfg, &a); err != nil {
@@ -53,9 +55,6 @@ again, and twice at once. Partitions must be made ahead: run it daily, or leave 
 
 // maintain keeps partitions and retention until ctx ends; a failure is logged and tried again at the next turn.
 func maintain(ctx context.Context, log *slog.Logger, cfg audit.Config, every time.Duration) error {
-	if every < time.Minute {
-		return errors.New("--every is less than a minute")
-	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
