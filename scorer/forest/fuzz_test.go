@@ -17,7 +17,7 @@ func whatLoadsCanBeScored(t interface{ Fatal(...any) }, data []byte) {
 	if err != nil {
 		return
 	}
-	const n = lanes + 3 // a block and some rows left over
+	const n = wordRows + 3 // a block and some rows left over
 	features, outputs := m.Features(), m.Outputs()
 	rows := make([]float64, n*features)
 	for i := range rows {

@@ -256,7 +256,7 @@ func (l *lightgbm) finish(head *section) error {
 	if err := l.checkSizes(head); err != nil {
 		return err
 	}
-	l.trees.compile(l.model.features)
+	l.trees.grove = plant(l.trees, l.trees.roots(l.model.outputs), l.model.features, make([]float64, l.model.outputs), best())
 	return nil
 }
 

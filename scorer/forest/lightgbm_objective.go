@@ -78,7 +78,7 @@ func (m *lgbForest) predictions(outputs int) int { return outputs }
 func (m *lgbForest) transform(margins, out []float64, n, outputs int) {
 	copy(out, margins)
 	if m.average {
-		iterations := float64(len(m.trees) / outputs)
+		iterations := float64(m.size() / outputs)
 		for i := range out {
 			out[i] /= iterations
 		}

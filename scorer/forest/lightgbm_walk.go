@@ -16,7 +16,7 @@ type lgbForest struct {
 	sets      []uint32  // words of categorical sets
 	linear    []float64 // coefficients of linear leaves
 	inputs    []int32   // features of linear leaves
-	lockstep            // the numeric trees again
+	grove     *grove[float64]
 }
 
 // tree is a part of the forest's arrays. Its root is a node, or with a negative number, ^leaf.
@@ -24,7 +24,6 @@ type tree struct {
 	root   int32
 	linear []linearLeaf // by leaf, from first; nil for constant leaves
 	first  int32        // first leaf
-	number int32        // in the file, also where the forest is a part of it
 }
 
 // linearLeaf gives constant + Σ coefficient·feature, unless one of the features is missing.
@@ -54,12 +53,12 @@ const (
 )
 
 func (m *lgbForest) objectiveName() string { return m.objective.name }
-func (m *lgbForest) size() int             { return len(m.trees) }
+func (m *lgbForest) size() int             { return len(m.grove.trees) }
 
 func (m *lgbForest) part(start, count, outputs int) body {
-	from, to := clampRange(start, count, len(m.trees)/outputs)
+	from, to := clampRange(start, count, m.size()/outputs)
 	part := *m
-	part.trees = m.trees[from*outputs : to*outputs]
+	part.grove = m.grove.part(from*outputs, to*outputs)
 	return &part
 }
 

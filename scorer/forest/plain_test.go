@@ -23,7 +23,7 @@ func TestAnyModelScoresAsThePlainRulesSay(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, s.text(objective))
 		}
-		n := rapid.IntRange(0, 2*lanes+3).Draw(t, "rows")
+		n := rapid.IntRange(0, 2*wordRows+3).Draw(t, "rows")
 		rows, got := syntheticRows(r, n, features), make([]float64, n*outputs)
 		start := rapid.IntRange(0, iterations-1).Draw(t, "start")
 		count := rapid.IntRange(1, iterations-start).Draw(t, "count")
@@ -66,7 +66,7 @@ func TestRangeIsClampedAsLightGBMDoes(t *testing.T) {
 
 // TestOneModelScoresManyCallersAtOnce is for the race detector, and finds rows that meet in a shared block.
 func TestOneModelScoresManyCallersAtOnce(t *testing.T) {
-	const features, rowsEach, callers = 8, 2*lanes + 3, 2 * keptBlocks
+	const features, rowsEach, callers = 8, 2*wordRows + 3, 2 * keptBlocks
 	s := newSynthetic(rand.New(rand.NewPCG(3, 4)), features, 1, 40, syntheticKinds{leaves: 31, missing: true})
 	m, err := Load(s.text("binary sigmoid:1"))
 	if err != nil {

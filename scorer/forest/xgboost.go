@@ -43,7 +43,7 @@ func (x *xgboost) read(doc value, format string) error {
 	if err := x.booster(learner); err != nil {
 		return err
 	}
-	x.forest.compile(x.model.features)
+	x.forest.grove = plant(x.forest, x.forest.roots(), x.model.features, x.forest.base, best())
 	return nil
 }
 

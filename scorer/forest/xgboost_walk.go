@@ -9,12 +9,11 @@ type xgbForest struct {
 	rounds    []int32   // the first tree of each round, and the number of trees
 	nodes     []xgbNode
 	sets      []uint32 // words of categorical sets
-	lockstep           // the numeric trees again; a leaf there is a node here
+	grove     *grove[float32]
 }
 
 type xgbTree struct {
 	root, output int32
-	number       int32 // in the file, also where the forest is a part of it
 }
 
 // xgbNode is a split or, with feature -1, a leaf whose value is the condition. The right child stands behind the left.
@@ -28,15 +27,14 @@ type xgbNode struct {
 }
 
 func (m *xgbForest) objectiveName() string { return m.objective }
-func (m *xgbForest) size() int             { return len(m.trees) }
+func (m *xgbForest) size() int             { return len(m.grove.trees) }
 
 func (m *xgbForest) part(start, count, _ int) body {
 	from, to := clampRange(start, count, len(m.rounds)-1)
 	part := *m
 	part.rounds = m.rounds[from : to+1]
-	first, last := m.rounds[from], m.rounds[to]
-	// rounds of a part still count from the first tree of all, so its trees are taken relative to its own first round.
-	part.trees = m.trees[first-m.rounds[0] : last-m.rounds[0]]
+	// The rounds of a part still count from the first tree of all.
+	part.grove = m.grove.part(int(m.rounds[from]-m.rounds[0]), int(m.rounds[to]-m.rounds[0]))
 	return &part
 }
 

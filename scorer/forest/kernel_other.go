@@ -1,0 +1,18 @@
+//go:build !amd64
+
+package forest
+
+import "unsafe"
+
+// machineKernels: other machines have the portable kernel.
+var machineKernels []kernel
+
+func sliceRun(*op, int, int, *uint64, *uint64, *uint64)        { panic("no vectors") }
+func sumRun64(*uint64, int, *byte, unsafe.Pointer, int)        { panic("no vectors") }
+func sumRun256(*uint64, int, *byte, unsafe.Pointer, int)       { panic("no vectors") }
+func sumRun64f(*uint64, int, *byte, unsafe.Pointer, int)       { panic("no vectors") }
+func sumRun256f(*uint64, int, *byte, unsafe.Pointer, int)      { panic("no vectors") }
+func keys16(*float64, int, int, uint8, *int32) bool            { panic("no vectors") }
+func keys16f(*float64, int, int, uint8, *int32)                { panic("no vectors") }
+func searchAll(*search, int, *int32, *uint64, *uint8, *uint64) { panic("no vectors") }
+func writeOne(*uint8, *uint64, int)                            { panic("no vectors") }

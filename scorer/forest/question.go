@@ -1,0 +1,258 @@
+package forest
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+)
+
+// Most splits of a forest ask what other splits ask too: 500 trees of 63 leaves over 30 features hold 31,000 splits and some 4,000 different
+// questions. So each question is asked once of a block of rows; its answer is a bit for each row, set where the row goes right.
+
+// word is the answer of 64 rows.
+const wordRows = 64
+
+// layout is what a split does with missing values.
+type layout uint8
+
+const (
+	nanRight  layout = iota // NaN is missing, and goes right; other values as they are
+	nanLeft                 // NaN is missing, and goes left
+	nanIsZero               // nothing is missing, NaN counts as 0
+	zeroRight               // 0 and NaN are missing, and go right
+	zeroLeft                // 0 and NaN are missing, and go left
+)
+
+// split is a split as every library means it, or with leaf >= 0 a leaf.
+type split struct {
+	leaf        int32
+	left, right int32
+	feature     int32
+	threshold   float64 // numeric: right if x > threshold
+	layout      layout
+	set         *set // categorical
+}
+
+// set is a question about a category: does x, truncated, stand in a set of numbers?
+type set struct {
+	words        []uint32 // bit c%32 of word c/32
+	above        float64  // what is not above it, or not below, is in no set
+	below        float64
+	rightIfIn    bool
+	missingRight bool
+}
+
+// right answers for one value.
+func (s *set) right(x float64) bool {
+	if x != x {
+		return s.missingRight
+	}
+	in := false
+	if x > s.above && x < s.below {
+		category := uint32(x)
+		in = category/32 < uint32(len(s.words)) && s.words[category/32]>>(category%32)&1 == 1
+	}
+	return in == s.rightIfIn
+}
+
+// ladder holds the numeric questions about one feature in one layout, by their thresholds. A value that is above k of them goes right at the first k.
+type ladder struct {
+	feature    int32
+	layout     layout
+	first      int32     // slot of rank 0, which stands for no question; question k is slot first+1+k
+	thresholds []float64 // ascending, each once
+	padded     []float64 // the thresholds, and +Inf up to a power of two less one
+	nan        int32     // rank of NaN
+	zero       int32     // rank of 0 where that is missing, else -1
+}
+
+// asked is a categorical question about one feature.
+type asked struct {
+	set
+	feature int32
+	slot    int32
+}
+
+// questions are all that a forest asks. Each has a slot: a place in the answers of a block.
+type questions struct {
+	ladders []ladder
+	sets    []asked
+	slots   int
+}
+
+type rung struct {
+	feature int32
+	layout  layout
+}
+
+// asking collects the questions of a forest; slots are known when it has seen all of them.
+type asking struct {
+	thresholds map[rung][]float64
+	questions
+	ladderOf map[rung]int // the first of its ladders
+}
+
+// maxRank is the most thresholds of a ladder: a rank is a byte. More of them about one feature stand in several ladders.
+const maxRank = 255
+
+func newAsking() *asking { return &asking{thresholds: map[rung][]float64{}} }
+
+// see takes note of a numeric split.
+func (a *asking) see(s *split) {
+	key := rung{s.feature, s.layout}
+	a.thresholds[key] = append(a.thresholds[key], s.threshold+0) // not -0
+}
+
+// close gives each numeric question its slot.
+func (a *asking) close() {
+	a.ladderOf = map[rung]int{}
+	for _, key := range slices.SortedFunc(maps.Keys(a.thresholds), func(p, q rung) int {
+		return cmp.Or(cmp.Compare(p.feature, q.feature), cmp.Compare(p.layout, q.layout))
+	}) {
+		all := a.thresholds[key]
+		slices.Sort(all)
+		all = slices.Clone(slices.Compact(all))
+		a.thresholds[key], a.ladderOf[key] = all, len(a.ladders)
+		for part := range slices.Chunk(all, maxRank) {
+			a.ladders = append(a.ladders, newLadder(key, part, a.slots))
+			a.slots += 1 + (len(part)+3)/4*4 // avx512 writes four at a time
+		}
+	}
+}
+
+func newLadder(key rung, thresholds []float64, slot int) ladder {
+	l := ladder{feature: key.feature, layout: key.layout, first: int32(slot), thresholds: thresholds, zero: -1}
+	size := 1
+	for size-1 < len(thresholds) {
+		size *= 2
+	}
+	l.padded = append(make([]float64, 0, size-1), thresholds...)
+	for len(l.padded) < size-1 {
+		l.padded = append(l.padded, math.Inf(1))
+	}
+	switch key.layout {
+	case nanRight, zeroRight:
+		l.nan = int32(len(thresholds))
+	case nanIsZero:
+		l.nan = l.rank(0)
+	}
+	if key.layout == zeroRight || key.layout == zeroLeft {
+		l.zero = l.nan
+	}
+	return l
+}
+
+// slot is the place of a split's answers.
+func (a *asking) slot(s *split) int32 {
+	if s.set != nil {
+		a.sets = append(a.sets, asked{set: *s.set, feature: s.feature, slot: int32(a.slots)})
+		a.slots++
+		return int32(a.slots - 1)
+	}
+	key := rung{s.feature, s.layout}
+	at, _ := slices.BinarySearch(a.thresholds[key], s.threshold+0)
+	return a.ladders[a.ladderOf[key]+at/maxRank].first + 1 + int32(at%maxRank)
+}
+
+// place is the rank of a clean value.
+func (l *ladder) place(x float64) int32 {
+	switch {
+	case x != x:
+		return l.nan
+	case x == 0 && l.zero >= 0:
+		return l.zero
+	}
+	return l.rank(x)
+}
+
+// rank is the number of thresholds below x, which is not NaN.
+func (l *ladder) rank(x float64) int32 {
+	at := 0
+	for half := (len(l.padded) + 1) / 2; half > 0; half /= 2 {
+		step := 0
+		if l.padded[at+half-1] < x {
+			step = half
+		}
+		at += step
+	}
+	return int32(at)
+}
+
+// answerRanks asks the numeric questions of the rows of one word, which are clean, n × features. A bit is set in the slot of each row's rank, words to
+// a slot: the slots must be clear before, and the ladders be climbed after.
+func (q *questions) answerRanks(answers []uint64, words, word int, rows []float64, n, features int) {
+	var ranks [wordRows]int32
+	for i := range q.ladders {
+		l := &q.ladders[i]
+		l.ranks(&ranks, rows[l.feature:], n, features)
+		slots := answers[int(l.first)*words+word:]
+		for r, rank := range ranks[:n] {
+			slots[int(rank)*words] |= 1 << r
+		}
+	}
+}
+
+// answerSets asks the categorical questions.
+func (q *questions) answerSets(answers []uint64, words, word int, rows []float64, n, features int) {
+	for i := range q.sets {
+		s := &q.sets[i]
+		bits := uint64(0)
+		for r := range n {
+			if s.right(rows[r*features+int(s.feature)]) {
+				bits |= 1 << r
+			}
+		}
+		answers[int(s.slot)*words+word] = bits
+	}
+}
+
+// ranks gives the rank of each of n values, a row apart.
+func (l *ladder) ranks(ranks *[wordRows]int32, values []float64, n, features int) {
+	// Eight searches side by side: one alone waits at each step for a load and a compare.
+	const abreast = 8
+	steps := l.padded
+	top := (len(steps) + 1) / 2
+	r := 0
+	for ; r+abreast <= n; r += abreast {
+		var x [abreast]float64
+		for i := range x {
+			x[i] = values[(r+i)*features]
+		}
+		var a [abreast]int
+		for half := top; half > 0; half /= 2 {
+			from := steps[half-1:]
+			for i := range a {
+				var on int // a set flag, not a jump
+				if from[a[i]] < x[i] {
+					on = 1
+				}
+				a[i] += half & -on
+			}
+		}
+		for i := range a {
+			ranks[r+i] = int32(a[i])
+		}
+	}
+	for ; r < n; r++ {
+		ranks[r] = l.place(values[r*features])
+	}
+	for r := range n {
+		if x := values[r*features]; x != x {
+			ranks[r] = l.nan
+		} else if x == 0 && l.zero >= 0 {
+			ranks[r] = l.zero
+		}
+	}
+}
+
+// climb turns the bits at each row's own rank into answers: who is above a threshold is above all lower ones.
+func (q *questions) climb(answers []uint64, words int) {
+	for i := range q.ladders {
+		l := &q.ladders[i]
+		all := answers[int(l.first)*words : (int(l.first)+1+len(l.thresholds))*words]
+		for at := len(all) - words - 1; at >= words; at-- {
+			all[at] |= all[at+words]
+		}
+	}
+}
