@@ -29,13 +29,13 @@ type encoder struct {
 // encoding is the encoder's memory of one call.
 type encoding struct {
 	keys  []int32 // feature by feature, of 64 rows
-	ranks []uint8 // ladder by ladder, of 64 rows
+	ranks []uint8 // ladder by ladder, then set by set, of 64 rows
 	ties  []uint64
 	tile  [keyRows * 8]float64
 }
 
-func newEncoding(features, ladders int) encoding {
-	return encoding{keys: make([]int32, (features+7)/8*8*wordRows), ranks: make([]uint8, ladders*wordRows), ties: make([]uint64, ladders)}
+func newEncoding(features, ladders, sets int) encoding {
+	return encoding{keys: make([]int32, (features+7)/8*8*wordRows), ranks: make([]uint8, (ladders+sets+1)*wordRows), ties: make([]uint64, ladders)}
 }
 
 // keyRows is how many rows of keys are made at once.
@@ -81,24 +81,44 @@ func key(x float64, single bool) int32 {
 	return k ^ k>>31&math.MaxInt32
 }
 
-// answerVector asks all numeric questions of n rows, those of one word.
-func (g *grove[T]) answerVector(b *block[T], rows []float64, word, n int) {
-	single := unsafe.Sizeof(T(0)) == 4
+// keyVector makes the keys of n rows, at most 64.
+func (g *grove[T]) keyVector(b *block[T], rows []float64, n int) {
 	for first := 0; first < n; first += keyRows {
 		for _, group := range g.groups {
 			feature := int(group) * 8
 			mask := uint8(1<<min(8, g.features-feature) - 1)
 			from, to, count := &rows[first*g.features+feature], &b.keys[feature*wordRows+first], min(n-first, keyRows)
-			if single {
+			if g.single() {
 				keys16f(from, count, g.features*8, mask, to)
 			} else if keys16(from, count, g.features*8, mask, to) {
 				g.cleanKeys(b, rows[first*g.features+feature:], count, mask, to)
 			}
 		}
 	}
-	answers := &b.answers[word]
-	searchAll(&g.searches[0], len(g.searches), &b.keys[0], answers, &b.ranks[0], &b.ties[0])
-	if single {
+}
+
+// single says that the library sees values as float32.
+func (g *grove[T]) single() bool { return unsafe.Sizeof(T(0)) == 4 }
+
+// answerVector asks all numeric questions of n rows, those of one word.
+func (g *grove[T]) answerVector(b *block[T], rows []float64, word, n int) {
+	g.keyVector(b, rows, n)
+	searchAll(&g.searches[0], len(g.searches), &b.keys[0], &b.answers[word], &b.ranks[0], &b.ties[0])
+	g.untie(b, rows, n, func(ladder int, ranks []uint8) {
+		writeOne(&ranks[0], &b.answers[int(g.searches[ladder].answers)+word], len(g.ladders[ladder].thresholds))
+	})
+}
+
+// rankVector finds the ranks of n rows on all ladders.
+func (g *grove[T]) rankVector(b *block[T], rows []float64, n int) {
+	g.keyVector(b, rows, n)
+	searchAll(&g.searches[0], len(g.searches), &b.keys[0], nil, &b.ranks[0], &b.ties[0])
+	g.untie(b, rows, n, func(int, []uint8) {})
+}
+
+// untie finds again the ranks that keys do not tell, and calls changed with the ladders where there were any.
+func (g *grove[T]) untie(b *block[T], rows []float64, n int, changed func(ladder int, ranks []uint8)) {
+	if g.single() {
 		return
 	}
 	here := ^uint64(0) >> (wordRows - n)
@@ -114,7 +134,7 @@ func (g *grove[T]) answerVector(b *block[T], rows []float64, word, n int) {
 			g.source.clean(b.tile[:1])
 			ranks[r] = uint8(l.place(b.tile[0]))
 		}
-		writeOne(&ranks[0], &b.answers[int(g.searches[i].answers)+word], len(l.thresholds))
+		changed(i, ranks)
 	}
 }
 

@@ -21,6 +21,10 @@ type grove[T number] struct {
 	kernel            kernel
 	free              chan *block[T] // kept for the next call
 	source            source[T]
+	steps             steps[T]
+	chains            chains[T]
+	order             []int32 // trees that one row is walked through by steps
+	few               int     // fewer rows than these are walked
 	roots             []root
 }
 
@@ -43,7 +47,12 @@ type block[T number] struct {
 	sums    []T       // output by output, row by row
 	bits    []uint64  // of the leaves' numbers of a run of trees
 	encoding
-	leaf [wordRows]uint8
+	row      []float64 // one
+	rowRanks [256]uint8
+	labelOps [labelTrees]*labelOp
+	numbers  [labelTrees * wordRows]uint8 // of leaves
+	places   []int32                      // of the row in each tree
+	leaf     [wordRows]uint8
 }
 
 // keptBlocks bounds the memory that waits for the next call: as many calls may go on at once without allocating.
@@ -55,6 +64,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 	asking := newAsking()
 	grower := grower{of: from.split}
 	g.trees = make([]sliced, len(roots))
+	g.steps.roots, g.steps.depths = make([]int32, len(roots)), make([]int32, len(roots))
 	ops := 0
 	for i, root := range roots {
 		t := &g.trees[i]
@@ -82,29 +92,56 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 		}
 	}
 	asking.close()
-	all := make([]op, 0, ops)
+	all, labels := make([]op, 0, ops), []labelOp(nil)
+	if chosen == avx512 {
+		labels = make([]labelOp, 0, ops)
+	}
 	for i, root := range roots {
 		t := &g.trees[i]
 		if t.odd {
+			g.chains.of = append(g.chains.of, -1)
 			continue
 		}
 		grower.read(root.at)
+		for j := range grower.inOrder {
+			if b := &grower.inOrder[j]; b.leaf < 0 {
+				asking.resolve(b)
+			}
+		}
 		t.table = int32(len(g.values))
 		from := len(all)
-		all = grower.grow(all, asking.slot, g.kernel.words(), func(leaf int32) {
+		all = grower.grow(all, g.kernel.words(), func(leaf int32) {
 			value, _ := g.source.leafValue(int32(i), leaf)
 			g.values = append(g.values, value)
 		})
 		t.ops = all[from:len(all):len(all)]
 		g.values = append(g.values, make([]T, t.slots-t.leaves)...)
+		g.steps.add(i, &grower, func(leaf int32) T {
+			value, _ := g.source.leafValue(int32(i), leaf)
+			return value
+		})
+		if chosen == avx512 {
+			from := len(labels)
+			labels = addLabels(labels, &grower, t.slots)
+			t.labels = &labels[from]
+			g.chains.add(&grower, func(leaf int32) T {
+				value, _ := g.source.leafValue(int32(i), leaf)
+				return value
+			})
+		}
 	}
 	g.values = append(g.values, make([]T, maxLeaves)...) // so that each tree's may be read as an array of 256
 	g.questions = asking.questions
+	if len(g.ladders)+len(g.sets) <= 256 {
+		g.few = fewRows
+	}
 	g.rowsToo = chosen != avx512 || len(g.sets) > 0 || slices.ContainsFunc(g.trees, func(t sliced) bool { return t.odd })
 	if chosen == avx512 {
 		g.makeTables()
+		g.chains.ladders = g.newRowLadders()
 		g.encoder = g.newEncoder(chosen.words(), unsafe.Sizeof(T(0)) == 4)
 	}
+	g.arrange()
 	return g
 }
 
@@ -113,17 +150,16 @@ func (g *grove[T]) with(k kernel) *grove[T] {
 	other := plant(g.source, g.roots, g.features, g.base, k)
 	if n := len(g.trees); n > 0 {
 		first := g.trees[0].number
-		other.trees = other.trees[first : int(first)+n]
-	} else {
-		other.trees = nil
+		return other.part(int(first), int(first)+n)
 	}
-	return other
+	return other.part(0, 0)
 }
 
 // part is the grove of the trees [from, to).
 func (g *grove[T]) part(from, to int) *grove[T] {
 	part := *g
-	part.trees = g.trees[from:to]
+	part.trees = slices.Clone(g.trees[from:to])
+	part.arrange()
 	return &part
 }
 
@@ -142,12 +178,14 @@ func (g *grove[T]) borrow() *block[T] {
 		at:      make([]uint64, 2*maxLeaves*words),
 		bits:    make([]uint64, 8*words*runTrees),
 		sums:    make([]T, wordRows*words*g.outputs),
+		row:     make([]float64, g.features),
+		places:  make([]int32, len(g.roots)),
 	}
 	if g.rowsToo {
 		b.rows = make([]float64, wordRows*words*g.features)
 	}
 	if g.kernel == avx512 {
-		b.encoding = newEncoding(g.features, len(g.ladders))
+		b.encoding = newEncoding(g.features, len(g.ladders), len(g.sets))
 	}
 	for i := range g.kernel.words() {
 		b.at[i] = ^uint64(0)
@@ -168,13 +206,23 @@ func (g *grove[T]) margins(rows, out []float64, n int) {
 	defer g.giveBack(b)
 	for n > 0 {
 		k := min(n, wordRows*g.kernel.words())
+		if n <= 3*g.labelled()/2 {
+			k = min(n, g.labelled())
+		}
+		if k < g.few {
+			g.walkFew(b, rows[:k*g.features], out[:k*g.outputs])
+			return
+		}
 		if g.rowsToo {
 			copy(b.rows, rows[:k*g.features])
 			g.source.clean(b.rows[:k*g.features])
 		}
-		if g.kernel == walk {
+		switch {
+		case g.kernel == walk:
 			g.walkBlock(b, k)
-		} else {
+		case k <= g.labelled():
+			g.labelBlock(b, rows, k)
+		default:
 			g.sliceBlock(b, rows, k)
 		}
 		for r := range k {
@@ -184,6 +232,14 @@ func (g *grove[T]) margins(rows, out []float64, n int) {
 		}
 		rows, out, n = rows[k*g.features:], out[k*g.outputs:], n-k
 	}
+}
+
+// labelled is the most rows of a block that are labelled.
+func (g *grove[T]) labelled() int {
+	if g.kernel == avx512 {
+		return wordRows
+	}
+	return 0
 }
 
 // begin puts the base into all sums.
@@ -198,10 +254,14 @@ func (g *grove[T]) begin(b *block[T]) {
 func (g *grove[T]) walkBlock(b *block[T], n int) {
 	g.begin(b)
 	for i := range g.trees {
-		t := &g.trees[i]
-		for r := range n {
-			b.sums[g.place(int(t.output), r)] += g.source.walk(t.number, b.rows[r*g.features:(r+1)*g.features])
-		}
+		g.walkTree(b, &g.trees[i], n)
+	}
+}
+
+// walkTree adds one tree to the rows of a block.
+func (g *grove[T]) walkTree(b *block[T], t *sliced, n int) {
+	for r := range n {
+		b.sums[g.place(int(t.output), r)] += g.source.walk(t.number, b.rows[r*g.features:(r+1)*g.features])
 	}
 }
 
@@ -234,9 +294,7 @@ func (g *grove[T]) sliceBlock(b *block[T], rows []float64, n int) {
 	g.answerBlock(b, rows, n)
 	for trees := g.trees; len(trees) > 0; {
 		if t := &trees[0]; t.odd {
-			for r := range n {
-				b.sums[g.place(int(t.output), r)] += g.source.walk(t.number, b.rows[r*g.features:(r+1)*g.features])
-			}
+			g.walkTree(b, t, n)
 			trees = trees[1:]
 			continue
 		}

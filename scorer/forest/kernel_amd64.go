@@ -8,7 +8,7 @@ import (
 
 // machineKernels are the vector kernels that this machine has, the best last.
 var machineKernels = func() (all []kernel) {
-	if x := &cpu.X86; x.HasAVX2 {
+	if x := &cpu.X86; x.HasAVX2 && x.HasBMI1 {
 		all = append(all, avx2)
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512VBMI && x.HasAVX512GFNI {
 			all = append(all, avx512)
@@ -43,3 +43,36 @@ func searchAll(tasks *search, n int, keys *int32, answers *uint64, ranks *uint8,
 
 //go:noescape
 func writeOne(ranks *uint8, answers *uint64, questions int)
+
+//go:noescape
+func rankRow512(ladders *rowLadder, n int, row *float64, ranks *uint8, single bool)
+
+//go:noescape
+func chainRun(ranks, splits *uint8, turns, chains *uint64, values unsafe.Pointer, n, most int, sum unsafe.Pointer)
+
+//go:noescape
+func chainRunf(ranks, splits *uint8, turns, chains *uint64, values unsafe.Pointer, n, most int, sum unsafe.Pointer)
+
+//go:noescape
+func walkSteps(all *step, ranks *uint8, at *int32, depth int)
+
+//go:noescape
+func label64(trees *[8]*labelOp, steps int, ranks, out *uint8)
+
+//go:noescape
+func label32(trees *[8]*labelOp, steps int, ranks, out *uint8)
+
+//go:noescape
+func label16(trees *[8]*labelOp, steps int, ranks, out *uint8)
+
+//go:noescape
+func labelSum64(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+
+//go:noescape
+func labelSum256(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+
+//go:noescape
+func labelSum64f(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+
+//go:noescape
+func labelSum256f(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)

@@ -143,16 +143,23 @@ func newLadder(key rung, thresholds []float64, slot int) ladder {
 	return l
 }
 
-// slot is the place of a split's answers.
-func (a *asking) slot(s *split) int32 {
-	if s.set != nil {
-		a.sets = append(a.sets, asked{set: *s.set, feature: s.feature, slot: int32(a.slots)})
+// resolve finds the question of a branch.
+func (a *asking) resolve(b *branch) {
+	if b.set != nil {
+		a.sets = append(a.sets, asked{set: *b.set, feature: b.feature, slot: int32(a.slots)})
+		b.slot, b.column, b.number = int32(a.slots), int32(len(a.ladders)+len(a.sets)-1), 0
 		a.slots++
-		return int32(a.slots - 1)
+		return
 	}
+	ladder, number := a.find(&b.split)
+	b.slot, b.column, b.number = a.ladders[ladder].first+1+int32(number), int32(ladder), int32(number)
+}
+
+// find gives the ladder of a numeric split, and its number there.
+func (a *asking) find(s *split) (ladder, number int) {
 	key := rung{s.feature, s.layout}
 	at, _ := slices.BinarySearch(a.thresholds[key], s.threshold+0)
-	return a.ladders[a.ladderOf[key]+at/maxRank].first + 1 + int32(at%maxRank)
+	return a.ladderOf[key] + at/maxRank, at % maxRank
 }
 
 // place is the rank of a clean value.

@@ -72,7 +72,7 @@
 // func searchAll(tasks *search, n int, keys *int32, answers *uint64, ranks *uint8, ties *uint64)
 //
 // For each of n ladders: finds the ranks of 64 rows by binary search in a heap of keys that stands in registers, and writes the answers, one word to each
-// question, 32 bytes apart. A set bit of ties says that the row's key is one of the heap, so that its rank is not sure.
+// question, 32 bytes apart, unless answers is nil. A set bit of ties says that the row's key is one of the heap, so that its rank is not sure.
 //
 //	SI next task: heap *int32, keys, answers, levels, questions, nan, zero uint32
 TEXT ·searchAll(SB), NOSPLIT, $0-48
@@ -191,10 +191,14 @@ write:
 	VINSERTI128 $1, X7, Y6, Y6
 	VINSERTI64X4 $1, Y6, Z4, Z0
 	VMOVDQU64 Z0, (R12)
+	TESTQ     DI, DI
+	JEQ       next
 	MOVL      12(SI), AX
 	LEAQ      (DI)(AX*8), BX
 	MOVL      20(SI), R8
 	CALL      write<>(SB)
+
+next:
 	ADDQ      $32, SI
 	ADDQ      $64, R12
 	ADDQ      $8, R13

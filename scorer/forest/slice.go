@@ -13,10 +13,19 @@ import "encoding/binary"
 //
 // The idea to keep a set of rows for each split, not a set of leaves for each row, turns QuickScorer (Lucchese et al., 2015) by a quarter.
 
-// op is one split: T(to) = T(right) or T(left) and answer. All are offsets in words, of the places of T and the answers.
-type op struct {
-	answer          uint32
-	left, right, to uint16
+// op is one split: T(to) = T(right) or T(left) and answer. The places of T and of the answer are offsets in words: left stands in bits 0 to 10, right in 11
+// to 21, to in 22 to 32, answer in 33 to 63. One load and four shifts are faster than four loads.
+type op uint64
+
+const (
+	opRight  = 11
+	opTo     = 22
+	opAnswer = 33
+	opPlace  = 1<<11 - 1
+)
+
+func newOp(left, right, to, answer, words int) op {
+	return op(left*words) | op(right*words)<<opRight | op(to*words)<<opTo | op(answer*words)<<opAnswer
 }
 
 // maxLeaves is the most leaves of a sliced tree: a leaf's number is a byte.
@@ -27,14 +36,16 @@ const never = maxLeaves
 
 // sliced is a tree in this form.
 type sliced struct {
-	ops    []op // a parent before its children; fillers after them
-	leaves int32
-	slots  int32 // leaves, rounded up to one of sizes: the fillers make T of the rest false
-	table  int32 // first of its leaves' values
-	tables int   // of the same, byte by byte
-	output int32
-	number int32 // in the file, also where the forest is a part of it
-	odd    bool  // has no such form, or leaves without a value of their own: the forest's own walk gives its value
+	ops     []op // a parent before its children; fillers after them
+	leaves  int32
+	slots   int32    // leaves, rounded up to one of sizes: the fillers make T of the rest false
+	table   int32    // first of its leaves' values
+	tables  int      // of the same, byte by byte
+	labels  *labelOp // its splits from left to right
+	output  int32
+	number  int32 // in the file, also where the forest is a part of it
+	chained int32 // so many trees from this one on are walked by chains, for one output
+	odd     bool  // has no such form, or leaves without a value of their own: the forest's own walk gives its value
 }
 
 // sizes are the numbers of leaves that trees are filled up to.
@@ -45,6 +56,7 @@ type grower struct {
 	of      func(int32) split // a node or leaf of the forest
 	inOrder []branch
 	stack   []branch
+	level   []int32
 }
 
 // branch is a split or leaf of a tree in depth-first order: a split's left child stands behind it.
@@ -54,6 +66,9 @@ type branch struct {
 	rightAt    int32 // where its right child stands
 	leaves     int32 // below it
 	first      int32 // the first of them
+	slot       int32 // of its answers
+	column     int32 // of its rank, and the rank above which rows go right
+	number     int32
 }
 
 // read lists the splits and leaves below root, and says whether there are at most maxLeaves of the latter.
@@ -83,8 +98,9 @@ func (g *grower) read(root int32) bool {
 	return g.inOrder[0].leaves <= maxLeaves
 }
 
-// grow appends the tree that was read to ops: a parent before its children, and then fillers. leaf is called with each leaf, from left to right.
-func (g *grower) grow(ops []op, slot func(*split) int32, words int, leaf func(int32)) []op {
+// grow appends the tree that was read to ops, level by level, so that a split seldom waits for the one before it, and then fillers. leaf is called
+// with each leaf, from left to right.
+func (g *grower) grow(ops []op, words int, leaf func(int32)) []op {
 	leaves := g.inOrder[0].leaves
 	for i := range g.inOrder {
 		b := &g.inOrder[i]
@@ -94,17 +110,22 @@ func (g *grower) grow(ops []op, slot func(*split) int32, words int, leaf func(in
 		}
 		left, right := &g.inOrder[i+1], &g.inOrder[b.rightAt]
 		left.first, right.first = b.first, b.first+left.leaves
+	}
+	for level := append(g.level[:0], 0); len(level) > 0; level = level[1:] {
+		at := level[0]
+		b := &g.inOrder[at]
+		if b.leaf >= 0 {
+			continue
+		}
 		end := b.first + b.leaves
 		if end == leaves {
 			end = never
 		}
-		ops = append(ops, op{
-			answer: uint32(int(slot(&b.split)) * words),
-			left:   uint16(int(b.first) * words), right: uint16(int(end) * words), to: uint16(int(right.first) * words),
-		})
+		ops = append(ops, newOp(int(b.first), int(end), int(g.inOrder[b.rightAt].first), int(b.slot), words))
+		level = append(level, at+1, b.rightAt)
 	}
 	for filler := leaves; filler < roundUp(leaves); filler++ {
-		ops = append(ops, op{left: uint16(never * words), right: uint16(never * words), to: uint16(int(filler) * words)})
+		ops = append(ops, newOp(never, never, int(filler), 0, words))
 	}
 	return ops
 }
@@ -122,7 +143,7 @@ func roundUp(n int32) int32 {
 // slice evaluates a tree for the rows of one word, and writes the numbers of their leaves, bit by bit. T(0) and T(never) are set by the caller.
 func (t *sliced) slice(answers []uint64, at *[2 * maxLeaves]uint64, bits *[8]uint64) {
 	for _, o := range t.ops[:t.leaves-1] {
-		at[o.to%(2*maxLeaves)] = at[o.right%(2*maxLeaves)] | at[o.left%(2*maxLeaves)]&answers[o.answer]
+		at[o>>opTo%(2*maxLeaves)] = at[o>>opRight%(2*maxLeaves)] | at[o%(2*maxLeaves)]&answers[o>>opAnswer]
 	}
 	*bits = [8]uint64{}
 	odd := uint64(0) // of the multiples of the last power

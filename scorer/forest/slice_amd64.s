@@ -2,9 +2,9 @@
 
 // func sliceRun(ops *op, perTree, trees int, answers, at, bits *uint64)
 //
-// Slices trees of the same size for the 256 rows of a block, after slice.go: a vector is one word of each of four groups of 64 rows. Needs AVX2.
+// Slices trees of the same size for the 256 rows of a block, after slice.go: a vector is one word of each of four groups of 64 rows. Needs AVX2 and BMI1.
 //
-//	SI  next op, 12 bytes: answer uint32, left, right, to uint16, all offsets in words
+//	SI  next op   R9, R10, R14 where left, right and to stand in it
 //	R13 ops of a tree, fillers included: 31, 63, 127 or 255
 //	BX  trees that are left
 //	DX  answers   DI  T(c), 32 bytes each   R12  bits of the next tree, 8 × 32 bytes
@@ -16,6 +16,9 @@ TEXT ·sliceRun(SB), NOSPLIT, $0-48
 	MOVQ answers+24(FP), DX
 	MOVQ at+32(FP), DI
 	MOVQ bits+40(FP), R12
+	MOVQ $0x0b00, R9
+	MOVQ $0x0b0b, R10
+	MOVQ $0x0b16, R14
 
 tree:
 	MOVQ  R13, CX
@@ -23,16 +26,17 @@ tree:
 	PCALIGN $32
 
 split:
-	MOVL    0(SI), R8
-	MOVWLZX 4(SI), R9
-	MOVWLZX 6(SI), R10
-	MOVWLZX 8(SI), R11
-	VMOVDQU (DI)(R9*8), Y0
+	MOVQ    (SI), R8
+	BEXTRQ  R9, R8, R11
+	VMOVDQU (DI)(R11*8), Y0
+	BEXTRQ  R10, R8, R11
+	BEXTRQ  R14, R8, R15
+	SHRQ    $33, R8
 	VPAND   (DX)(R8*8), Y0, Y0
-	VPOR    (DI)(R10*8), Y0, Y0
-	VMOVDQU Y0, (DI)(R11*8)
+	VPOR    (DI)(R11*8), Y0, Y0
+	VMOVDQU Y0, (DI)(R15*8)
 	VPXOR   Y0, Y15, Y15
-	ADDQ    $12, SI
+	ADDQ    $8, SI
 	DECQ    CX
 	JNZ     split
 

@@ -30,6 +30,12 @@
 	MOVQ $0xf0f0f0f0f0f0f0f0, AX; \
 	KMOVQ AX, K1
 
+#define READY \
+	MOVQ numbers+0(FP), SI; \
+	MOVQ trees+8(FP), CX; \
+	MOVQ tables+16(FP), DX; \
+	MOVQ sums+24(FP), DI
+
 // 64 leaves at most: a byte of them is one register.
 #define BYTE(b, z) VPERMB (64*b)(DX), Z0, z
 
@@ -117,22 +123,55 @@
 	VMOVDQU64 Z22, 384(DI); \
 	VMOVDQU64 Z23, 448(DI)
 
-// func sumRun64(bits *uint64, trees int, tables *byte, sums *float64, group int)
+#define LOOK64 \
+	BYTE(0, Z1); \
+	BYTE(1, Z2); \
+	BYTE(2, Z3); \
+	BYTE(3, Z4); \
+	BYTE(4, Z5); \
+	BYTE(5, Z6); \
+	BYTE(6, Z7); \
+	BYTE(7, Z8); \
+	ADD8
+
+#define LOOK256 \
+	VPMOVB2M Z0, K2; \
+	BYTE4(0, Z1); \
+	BYTE4(1, Z2); \
+	BYTE4(2, Z3); \
+	BYTE4(3, Z4); \
+	BYTE4(4, Z5); \
+	BYTE4(5, Z6); \
+	BYTE4(6, Z7); \
+	BYTE4(7, Z8); \
+	ADD8
+
+#define LOOK64F \
+	BYTE(0, Z1); \
+	BYTE(1, Z2); \
+	BYTE(2, Z3); \
+	BYTE(3, Z4); \
+	ADD4
+
+#define LOOK256F \
+	VPMOVB2M Z0, K2; \
+	BYTE4(0, Z1); \
+	BYTE4(1, Z2); \
+	BYTE4(2, Z3); \
+	BYTE4(3, Z4); \
+	ADD4
+
+// sumRun… adds the values of the leaves of a run of trees to the sums of the 64 rows of one word of a block. labelSum… does so for numbers that are bytes,
+// 64 to a tree.
+
+// func sumRun64(bits *uint64, trees int, tables *byte, sums unsafe.Pointer, group int)
 TEXT ·sumRun64(SB), NOSPLIT, $0-40
 	PREPARE
 	LOAD8
 
 tree:
 	NUMBERS
-	BYTE(0, Z1)
-	BYTE(1, Z2)
-	BYTE(2, Z3)
-	BYTE(3, Z4)
-	BYTE(4, Z5)
-	BYTE(5, Z6)
-	BYTE(6, Z7)
-	BYTE(7, Z8)
-	ADD8
+	LOOK64
 	ADDQ $256, SI
 	ADDQ $512, DX
 	DECQ CX
@@ -141,23 +180,14 @@ tree:
 	VZEROUPPER
 	RET
 
-// func sumRun256(bits *uint64, trees int, tables *byte, sums *float64, group int)
+// func sumRun256(bits *uint64, trees int, tables *byte, sums unsafe.Pointer, group int)
 TEXT ·sumRun256(SB), NOSPLIT, $0-40
 	PREPARE
 	LOAD8
 
 tree:
 	NUMBERS
-	VPMOVB2M Z0, K2
-	BYTE4(0, Z1)
-	BYTE4(1, Z2)
-	BYTE4(2, Z3)
-	BYTE4(3, Z4)
-	BYTE4(4, Z5)
-	BYTE4(5, Z6)
-	BYTE4(6, Z7)
-	BYTE4(7, Z8)
-	ADD8
+	LOOK256
 	ADDQ $256, SI
 	ADDQ $2048, DX
 	DECQ CX
@@ -166,18 +196,14 @@ tree:
 	VZEROUPPER
 	RET
 
-// func sumRun64f(bits *uint64, trees int, tables *byte, sums *float32, group int)
+// func sumRun64f(bits *uint64, trees int, tables *byte, sums unsafe.Pointer, group int)
 TEXT ·sumRun64f(SB), NOSPLIT, $0-40
 	PREPARE
 	LOAD4
 
 tree:
 	NUMBERS
-	BYTE(0, Z1)
-	BYTE(1, Z2)
-	BYTE(2, Z3)
-	BYTE(3, Z4)
-	ADD4
+	LOOK64F
 	ADDQ $256, SI
 	ADDQ $256, DX
 	DECQ CX
@@ -186,20 +212,79 @@ tree:
 	VZEROUPPER
 	RET
 
-// func sumRun256f(bits *uint64, trees int, tables *byte, sums *float32, group int)
+// func sumRun256f(bits *uint64, trees int, tables *byte, sums unsafe.Pointer, group int)
 TEXT ·sumRun256f(SB), NOSPLIT, $0-40
 	PREPARE
 	LOAD4
 
 tree:
 	NUMBERS
-	VPMOVB2M Z0, K2
-	BYTE4(0, Z1)
-	BYTE4(1, Z2)
-	BYTE4(2, Z3)
-	BYTE4(3, Z4)
-	ADD4
+	LOOK256F
 	ADDQ $256, SI
+	ADDQ $1024, DX
+	DECQ CX
+	JNZ  tree
+	STORE4
+	VZEROUPPER
+	RET
+
+// func labelSum64(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+TEXT ·labelSum64(SB), NOSPLIT, $0-32
+	READY
+	LOAD8
+
+tree:
+	VMOVDQU64 (SI), Z0
+	LOOK64
+	ADDQ $64, SI
+	ADDQ $512, DX
+	DECQ CX
+	JNZ  tree
+	STORE8
+	VZEROUPPER
+	RET
+
+// func labelSum256(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+TEXT ·labelSum256(SB), NOSPLIT, $0-32
+	READY
+	LOAD8
+
+tree:
+	VMOVDQU64 (SI), Z0
+	LOOK256
+	ADDQ $64, SI
+	ADDQ $2048, DX
+	DECQ CX
+	JNZ  tree
+	STORE8
+	VZEROUPPER
+	RET
+
+// func labelSum64f(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+TEXT ·labelSum64f(SB), NOSPLIT, $0-32
+	READY
+	LOAD4
+
+tree:
+	VMOVDQU64 (SI), Z0
+	LOOK64F
+	ADDQ $64, SI
+	ADDQ $256, DX
+	DECQ CX
+	JNZ  tree
+	STORE4
+	VZEROUPPER
+	RET
+
+// func labelSum256f(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+TEXT ·labelSum256f(SB), NOSPLIT, $0-32
+	READY
+	LOAD4
+
+tree:
+	VMOVDQU64 (SI), Z0
+	LOOK256F
+	ADDQ $64, SI
 	ADDQ $1024, DX
 	DECQ CX
 	JNZ  tree
