@@ -24,7 +24,9 @@ type grove[T number] struct {
 	steps             steps[T]
 	chains            chains[T]
 	order             []int32 // trees that one row is walked through by steps
-	few               int     // fewer rows than these are walked
+	topped            bool    // the chains lead through their tops first
+	rowRuns           []rowRun
+	few               int // fewer rows than these are walked
 	roots             []root
 }
 
@@ -52,6 +54,7 @@ type block[T number] struct {
 	labelOps [labelTrees]*labelOp
 	numbers  [labelTrees * wordRows]uint8 // of leaves
 	places   []int32                      // of the row in each tree
+	ends     []int32                      // where it leaves the top of each large tree
 	leaf     [wordRows]uint8
 }
 
@@ -64,7 +67,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 	asking := newAsking()
 	grower := grower{of: from.split}
 	g.trees = make([]sliced, len(roots))
-	g.steps.roots, g.steps.depths = make([]int32, len(roots)), make([]int32, len(roots))
+	g.steps.roots, g.steps.depths, g.steps.below = make([]int32, len(roots)), make([]int32, len(roots)), make([]int32, len(roots))
 	ops := 0
 	for i, root := range roots {
 		t := &g.trees[i]
@@ -99,7 +102,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 	for i, root := range roots {
 		t := &g.trees[i]
 		if t.odd {
-			g.chains.of = append(g.chains.of, -1)
+			g.chains.of = append(g.chains.of, 0) // none: nobody asks
 			continue
 		}
 		grower.read(root.at)
@@ -116,6 +119,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 		})
 		t.ops = all[from:len(all):len(all)]
 		g.values = append(g.values, make([]T, t.slots-t.leaves)...)
+		grower.openTop()
 		g.steps.add(i, &grower, func(leaf int32) T {
 			value, _ := g.source.leafValue(int32(i), leaf)
 			return value
@@ -128,6 +132,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 				value, _ := g.source.leafValue(int32(i), leaf)
 				return value
 			})
+			g.steps.below[i] = grower.depthBelow()
 		}
 	}
 	g.values = append(g.values, make([]T, maxLeaves)...) // so that each tree's may be read as an array of 256
@@ -180,6 +185,7 @@ func (g *grove[T]) borrow() *block[T] {
 		sums:    make([]T, wordRows*words*g.outputs),
 		row:     make([]float64, g.features),
 		places:  make([]int32, len(g.roots)),
+		ends:    make([]int32, g.chains.large.n),
 	}
 	if g.rowsToo {
 		b.rows = make([]float64, wordRows*words*g.features)

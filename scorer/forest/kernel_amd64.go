@@ -48,10 +48,13 @@ func writeOne(ranks *uint8, answers *uint64, questions int)
 func rankRow512(ladders *rowLadder, n int, row *float64, ranks *uint8, single bool)
 
 //go:noescape
-func chainRun(ranks, splits *uint8, turns, chains *uint64, values unsafe.Pointer, n, most int, sum unsafe.Pointer)
+func chainRun(ranks, splits *uint8, masks *uint64, n, most int, sum unsafe.Pointer)
 
 //go:noescape
-func chainRunf(ranks, splits *uint8, turns, chains *uint64, values unsafe.Pointer, n, most int, sum unsafe.Pointer)
+func chainRunf(ranks, splits *uint8, masks *uint64, n, most int, sum unsafe.Pointer)
+
+//go:noescape
+func chainTops(ranks, splits *uint8, masks *uint64, n, most int, places *int32, steps *step)
 
 //go:noescape
 func walkSteps(all *step, ranks *uint8, at *int32, depth int)

@@ -25,30 +25,59 @@ type steps[T number] struct {
 	values []T     // by step
 	roots  []int32 // by tree
 	depths []int32 // splits on the longest way
+	below  []int32 // the same, below the top that chains lead through
 }
 
-// add appends the tree that was read.
+// add appends the tree that was read, whose top is open: the top level by level, and then, from left to right, what is below each of its ends, so that
+// it is near in memory. A copy of each end stands before that: there the row goes on that comes by chains.
 func (w *steps[T]) add(tree int, g *grower, value func(leaf int32) T) {
-	w.roots[tree] = int32(len(w.all))
-	next := 1
-	depth, last := int32(-1), 1 // of the level that ends
-	for i, queue := 0, []int32{0}; i < len(queue); i++ {
-		if i+1 == last {
-			depth, last = depth+1, -1
-		}
-		b := &g.inOrder[queue[i]]
-		if b.leaf >= 0 {
-			w.all, w.values = append(w.all, stay<<24), append(w.values, value(b.leaf))
-		} else {
-			w.all, w.values = append(w.all, step(b.number)<<24|step(next-i)<<8|step(b.column)), append(w.values, 0)
-			queue = append(queue, queue[i]+1, b.rightAt)
-			next += 2
-		}
-		if last < 0 {
-			last = len(queue)
+	root := int32(len(w.all))
+	w.roots[tree] = root
+	next := w.lay(g, 0, root, true)
+	for i := range g.inOrder {
+		if b := &g.inOrder[i]; !b.open && (i == 0 || g.inOrder[b.parent].open) {
+			b.copy = next
+			next = w.lay(g, int32(i), next, false)
 		}
 	}
-	w.depths[tree] = depth
+	w.all = append(w.all, make([]step, next-root)...)
+	w.values = append(w.values, make([]T, next-root)...)
+	for i := range g.inOrder {
+		b := &g.inOrder[i]
+		if b.depth = 0; i > 0 {
+			b.depth = g.inOrder[b.parent].depth + 1
+		}
+		w.depths[tree] = max(w.depths[tree], b.depth)
+		for _, at := range []int32{b.place, b.copy} {
+			if b.leaf >= 0 {
+				w.all[at], w.values[at] = stay<<24, value(b.leaf)
+			} else {
+				w.all[at] = step(b.number)<<24 | step(g.inOrder[i+1].place-at)<<8 | step(b.column)
+			}
+		}
+	}
+}
+
+// lay gives places to what stands below a branch, level by level, and says which is the next. The branch has the first place, as its copy where it is
+// the end of a top.
+func (w *steps[T]) lay(g *grower, from, next int32, top bool) int32 {
+	if top {
+		g.inOrder[from].place, g.inOrder[from].copy = next, next
+	}
+	next++
+	for queue := append(g.level[:0], from); len(queue) > 0; queue = queue[1:] {
+		b := &g.inOrder[queue[0]]
+		if b.leaf >= 0 || top && !b.open {
+			continue
+		}
+		left, right := queue[0]+1, b.rightAt
+		for _, child := range []int32{left, right} {
+			g.inOrder[child].place, g.inOrder[child].copy = next, next
+			next++
+		}
+		queue = append(queue, left, right)
+	}
+	return next
 }
 
 // from moves on from a step.
@@ -105,13 +134,58 @@ func (g *grove[T]) walkRow(b *block[T], row []float64, sums []T) {
 	} else {
 		g.rankRow(row, &b.rowRanks)
 	}
+	if len(g.order) > 0 {
+		g.walkOrder(b)
+	}
+	for _, run := range g.rowRuns {
+		sum := &sums[run.output]
+		switch run.by {
+		case byWalk:
+			*sum += g.source.walk(run.first, row)
+		case byChains:
+			g.chainRow(b, int(g.chains.of[run.first]), int(run.n), sum)
+		default:
+			s := *sum
+			for _, place := range b.places[run.first : run.first+run.n] {
+				s += g.steps.values[place]
+			}
+			*sum = s
+		}
+	}
+}
+
+// rowRun is trees that follow each other, for one output, and how one row is walked through them.
+type rowRun struct {
+	first, n, output int32
+	by               by
+}
+
+type by uint8
+
+const (
+	bySteps by = iota
+	byChains
+	byWalk // the forest's own
+)
+
+// walkOrder finds the leaves of the row in all trees that are walked by steps: of those that have a top, from where the row leaves that.
+func (g *grove[T]) walkOrder(b *block[T]) {
+	from, depths := g.steps.roots, g.steps.depths
+	if g.topped {
+		large := &g.chains.large
+		chainTops(&b.rowRanks[0], &large.splits[0], &large.masks[0], large.n, large.most, &b.ends[0], &g.steps.all[0])
+		from, depths = b.ends, g.steps.below
+	}
 	for order := g.order; len(order) > 0; {
 		n := min(len(order), abreast)
 		var at [abreast]int32
 		for i, number := range order[:n] {
-			at[i] = g.steps.roots[number]
+			if g.topped {
+				number = ^g.chains.of[number]
+			}
+			at[i] = from[number]
 		}
-		depth := g.steps.depths[order[n-1]]
+		depth := depths[order[n-1]]
 		if g.kernel == portable {
 			g.steps.walk(&at, &b.rowRanks, depth)
 		} else if depth > 0 {
@@ -122,42 +196,34 @@ func (g *grove[T]) walkRow(b *block[T], row []float64, sums []T) {
 		}
 		order = order[n:]
 	}
-	for i := 0; i < len(g.trees); {
-		t := &g.trees[i]
-		switch {
-		case t.odd:
-			sums[t.output] += g.source.walk(t.number, row)
-			i++
-		case t.chained > 0:
-			n := min(int(t.chained), len(g.trees)-i)
-			g.chainRow(b, g.chains.of[t.number], n, &sums[t.output])
-			i += n
-		default:
-			sums[t.output] += g.steps.values[b.places[t.number]]
-			i++
-		}
-	}
 }
 
-// arrange lists the trees that are walked by steps, those of like depth together, and counts runs that are walked by chains.
+// arrange lists what one row is walked through, and the trees that are walked by steps once more, those of like depth together.
 func (g *grove[T]) arrange() {
-	g.order = nil
-	columns := len(g.ladders) + len(g.sets)
-	for i := len(g.trees) - 1; i >= 0; i-- {
+	g.order, g.rowRuns = nil, nil
+	g.topped = g.kernel == avx512 && len(g.ladders)+len(g.sets) <= chainColumns
+	for i := range g.trees {
 		t := &g.trees[i]
-		if t.odd {
-			continue
-		}
-		if g.kernel != avx512 || columns > chainColumns || g.chains.of[t.number] < 0 {
+		how := bySteps
+		switch {
+		case t.odd:
+			how = byWalk
+		case g.topped && g.chains.of[t.number] >= 0:
+			how = byChains
+		default:
 			g.order = append(g.order, t.number)
-			continue
 		}
-		t.chained = 1
-		if i+1 < len(g.trees) && g.trees[i+1].output == t.output {
-			t.chained += g.trees[i+1].chained
+		if last := len(g.rowRuns) - 1; last >= 0 && how != byWalk && g.rowRuns[last].by == how && g.rowRuns[last].output == t.output {
+			g.rowRuns[last].n++
+		} else {
+			g.rowRuns = append(g.rowRuns, rowRun{first: t.number, n: 1, output: t.output, by: how})
 		}
 	}
-	slices.SortStableFunc(g.order, func(a, b int32) int { return cmp.Compare(g.steps.depths[a], g.steps.depths[b]) })
+	depths := g.steps.depths
+	if g.topped {
+		depths = g.steps.below
+	}
+	slices.SortStableFunc(g.order, func(a, b int32) int { return cmp.Compare(depths[a], depths[b]) })
 }
 
 // fewRows is how many rows it takes to slice a tree instead.

@@ -1,19 +1,5 @@
 #include "textflag.h"
 
-// WALK takes the arguments of chainRun and chainRunf.
-#define WALK(load) \
-	MOVQ      ranks+0(FP), AX; \
-	MOVQ      splits+8(FP), SI; \
-	MOVQ      turns+16(FP), BX; \
-	MOVQ      chains+24(FP), CX; \
-	MOVQ      values+32(FP), DI; \
-	MOVQ      n+40(FP), DX; \
-	MOVQ      most+48(FP), R10; \
-	MOVQ      sum+56(FP), R11; \
-	VMOVDQU64 0(AX), Z30; \
-	VMOVDQU64 64(AX), Z31; \
-	load      (R11), X0
-
 // func rankRow512(ladders *rowLadder, n int, row *float64, ranks *uint8, single bool)
 //
 // Finds the rank of a row's value on each of n ladders of at most 255 thresholds: how many of 16 pivots, then how many of 16 thresholds are below.
@@ -80,104 +66,6 @@ single:
 	JNZ       single
 	VZEROUPPER
 	RET
-
-// GO asks all splits of a tree of at most 64 leaves of one row. The answers, turned over, stand in R8.
-//
-//	Z30, Z31 the row's ranks   SI columns and numbers of the next tree's splits   BX its turns   CX its chains
-#define GO \
-	VMOVDQU64 (SI), Z1; \
-	VPERMI2B  Z31, Z30, Z1; \
-	VPCMPUB   $6, 64(SI), Z1, K1; \
-	KMOVQ     K1, R8; \
-	XORQ      (BX), R8; \
-	ANDNQ     504(CX), R8, R9; \
-	LZCNTQ    R9, R9
-
-// TURN takes the next turn off a chain, or stays at its end.
-#define TURN \
-	ANDNQ  -8(CX)(R9*8), R8, R9; \
-	LZCNTQ R9, R9
-
-// func chainRun(ranks, splits *uint8, turns, chains *uint64, values unsafe.Pointer, n, most int, sum unsafe.Pointer)
-//
-// Adds the values of n trees of at most 64 leaves for one row to a float64 sum. most is the most turns of any of them, less one. Needs AVX-512 F, BW,
-// DQ and VBMI, and BMI1.
-TEXT ·chainRun(SB), NOSPLIT, $0-64
-	WALK(VMOVSD)
-
-tree:
-	GO
-	CMPQ   R10, $2
-	JLT    few
-	TURN
-	TURN
-	CMPQ   R10, $3
-	JLT    done
-	TURN
-	CMPQ   R10, $4
-	JLT    done
-	TURN
-	CMPQ   R10, $5
-	JLT    done
-	TURN
-
-done:
-	VADDSD -8(DI)(R9*8), X0, X0
-	ADDQ   $128, SI
-	ADDQ   $8, BX
-	ADDQ   $512, CX
-	ADDQ   $512, DI
-	DECQ   DX
-	JNZ    tree
-	VMOVSD X0, (R11)
-	VZEROUPPER
-	RET
-
-few:
-	TESTQ R10, R10
-	JZ    done
-	TURN
-	JMP   done
-
-// func chainRunf(ranks, splits *uint8, turns, chains *uint64, values unsafe.Pointer, n, most int, sum unsafe.Pointer)
-//
-// The same for float32.
-TEXT ·chainRunf(SB), NOSPLIT, $0-64
-	WALK(VMOVSS)
-
-tree:
-	GO
-	CMPQ   R10, $2
-	JLT    few
-	TURN
-	TURN
-	CMPQ   R10, $3
-	JLT    done
-	TURN
-	CMPQ   R10, $4
-	JLT    done
-	TURN
-	CMPQ   R10, $5
-	JLT    done
-	TURN
-
-done:
-	VADDSS -4(DI)(R9*4), X0, X0
-	ADDQ   $128, SI
-	ADDQ   $8, BX
-	ADDQ   $512, CX
-	ADDQ   $256, DI
-	DECQ   DX
-	JNZ    tree
-	VMOVSS X0, (R11)
-	VZEROUPPER
-	RET
-
-few:
-	TESTQ R10, R10
-	JZ    done
-	TURN
-	JMP   done
 
 // ON moves a place on by one step (row.go): its rank, shifted to where the split's number stands, is compared with the whole step, and carries
 // the row to the right.

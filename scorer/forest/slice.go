@@ -36,16 +36,15 @@ const never = maxLeaves
 
 // sliced is a tree in this form.
 type sliced struct {
-	ops     []op // a parent before its children; fillers after them
-	leaves  int32
-	slots   int32    // leaves, rounded up to one of sizes: the fillers make T of the rest false
-	table   int32    // first of its leaves' values
-	tables  int      // of the same, byte by byte
-	labels  *labelOp // its splits from left to right
-	output  int32
-	number  int32 // in the file, also where the forest is a part of it
-	chained int32 // so many trees from this one on are walked by chains, for one output
-	odd     bool  // has no such form, or leaves without a value of their own: the forest's own walk gives its value
+	ops    []op // a parent before its children; fillers after them
+	leaves int32
+	slots  int32    // leaves, rounded up to one of sizes: the fillers make T of the rest false
+	table  int32    // first of its leaves' values
+	tables int      // of the same, byte by byte
+	labels *labelOp // its splits from left to right
+	output int32
+	number int32 // in the file, also where the forest is a part of it
+	odd    bool  // has no such form, or leaves without a value of their own: the forest's own walk gives its value
 }
 
 // sizes are the numbers of leaves that trees are filled up to.
@@ -64,11 +63,18 @@ type branch struct {
 	split
 	at, parent int32
 	rightAt    int32 // where its right child stands
+	isRight    bool  // child of its parent
 	leaves     int32 // below it
 	first      int32 // the first of them
 	slot       int32 // of its answers
 	column     int32 // of its rank, and the rank above which rows go right
 	number     int32
+	place      int32 // among the steps
+	copy       int32 // of an end of the top, else the same
+	open       bool  // in the top of the tree
+	ends       int32 // of the top, below it
+	turns      int32
+	depth      int32 // below the top
 }
 
 // read lists the splits and leaves below root, and says whether there are at most maxLeaves of the latter.
@@ -82,11 +88,11 @@ func (g *grower) read(root int32) bool {
 		if here == 2*maxLeaves {
 			return false
 		}
-		if b.parent >= 0 {
+		if b.isRight {
 			g.inOrder[b.parent].rightAt = here
 		}
 		if g.inOrder = append(g.inOrder, b); b.leaf < 0 {
-			g.stack = append(g.stack, branch{at: b.split.right, parent: here}, branch{at: b.split.left, parent: -1})
+			g.stack = append(g.stack, branch{at: b.split.right, parent: here, isRight: true}, branch{at: b.split.left, parent: here})
 		}
 	}
 	for i := len(g.inOrder) - 1; i >= 0; i-- {
