@@ -138,7 +138,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 	g.values = append(g.values, make([]T, maxLeaves)...) // so that each tree's may be read as an array of 256
 	g.questions = asking.questions
 	if len(g.ladders)+len(g.sets) <= 256 {
-		g.few = fewRows
+		g.few = chosen.fewRows()
 	}
 	g.rowsToo = chosen != avx512 || len(g.sets) > 0 || slices.ContainsFunc(g.trees, func(t sliced) bool { return t.odd })
 	if chosen == avx512 {

@@ -163,25 +163,13 @@ func (a *asking) find(s *split) (ladder, number int) {
 }
 
 // place is the rank of a clean value.
-func (l *ladder) place(x float64) int32 {
-	switch {
-	case x != x:
-		return l.nan
-	case x == 0 && l.zero >= 0:
-		return l.zero
-	}
-	return l.rank(x)
-}
+func (l *ladder) place(x float64) int32 { return l.exact(x, int(l.rank(x))) }
 
-// rank is the number of thresholds below x, which is not NaN.
+// rank is the number of thresholds below x.
 func (l *ladder) rank(x float64) int32 {
 	at := 0
 	for half := (len(l.padded) + 1) / 2; half > 0; half /= 2 {
-		step := 0
-		if l.padded[at+half-1] < x {
-			step = half
-		}
-		at += step
+		at += half & -above(x, l.padded[at+half-1])
 	}
 	return int32(at)
 }
@@ -216,41 +204,51 @@ func (q *questions) answerSets(answers []uint64, words, word int, rows []float64
 
 // ranks gives the rank of each of n values, a row apart.
 func (l *ladder) ranks(ranks *[wordRows]int32, values []float64, n, features int) {
-	// Eight searches side by side: one alone waits at each step for a load and a compare.
-	const abreast = 8
-	steps := l.padded
-	top := (len(steps) + 1) / 2
 	r := 0
-	for ; r+abreast <= n; r += abreast {
-		var x [abreast]float64
-		for i := range x {
-			x[i] = values[(r+i)*features]
-		}
-		var a [abreast]int
-		for half := top; half > 0; half /= 2 {
-			from := steps[half-1:]
-			for i := range a {
-				var on int // a set flag, not a jump
-				if from[a[i]] < x[i] {
-					on = 1
-				}
-				a[i] += half & -on
-			}
-		}
-		for i := range a {
-			ranks[r+i] = int32(a[i])
-		}
+	for ; r+8 <= n; r += 8 {
+		l.rank8((*[8]int32)(ranks[r:]), values[r*features:], features)
 	}
 	for ; r < n; r++ {
 		ranks[r] = l.place(values[r*features])
 	}
-	for r := range n {
-		if x := values[r*features]; x != x {
-			ranks[r] = l.nan
-		} else if x == 0 && l.zero >= 0 {
-			ranks[r] = l.zero
-		}
+}
+
+// rank8 searches for eight values side by side: one alone waits at each step for a load and a compare.
+func (l *ladder) rank8(ranks *[8]int32, values []float64, features int) {
+	x0, x1, x2, x3 := values[0], values[features], values[2*features], values[3*features]
+	x4, x5, x6, x7 := values[4*features], values[5*features], values[6*features], values[7*features]
+	var a0, a1, a2, a3, a4, a5, a6, a7 int
+	for half := (len(l.padded) + 1) / 2; half > 0; half /= 2 {
+		from := l.padded[half-1:]
+		a0 += half & -above(x0, from[a0])
+		a1 += half & -above(x1, from[a1])
+		a2 += half & -above(x2, from[a2])
+		a3 += half & -above(x3, from[a3])
+		a4 += half & -above(x4, from[a4])
+		a5 += half & -above(x5, from[a5])
+		a6 += half & -above(x6, from[a6])
+		a7 += half & -above(x7, from[a7])
 	}
+	*ranks = [8]int32{l.exact(x0, a0), l.exact(x1, a1), l.exact(x2, a2), l.exact(x3, a3), l.exact(x4, a4), l.exact(x5, a5), l.exact(x6, a6), l.exact(x7, a7)}
+}
+
+// above is 1 if x is above a threshold, else 0: a set flag, not a jump.
+func above(x, threshold float64) (one int) {
+	if threshold < x {
+		one = 1
+	}
+	return one
+}
+
+// exact is the rank of a value that was found to be above so many thresholds as if it were not missing.
+func (l *ladder) exact(x float64, found int) int32 {
+	if x != x {
+		return l.nan
+	}
+	if x == 0 && l.zero >= 0 {
+		return l.zero
+	}
+	return int32(found)
 }
 
 // climb turns the bits at each row's own rank into answers: who is above a threshold is above all lower ones.

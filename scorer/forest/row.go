@@ -226,8 +226,18 @@ func (g *grove[T]) arrange() {
 	slices.SortStableFunc(g.order, func(a, b int32) int { return cmp.Compare(depths[a], depths[b]) })
 }
 
-// fewRows is how many rows it takes to slice a tree instead.
-const fewRows = 8
+// fewRows is how many rows it takes for another way to cost less, by measurement.
+func (k kernel) fewRows() int {
+	switch k {
+	case portable:
+		return 14
+	case avx2:
+		return 18
+	case avx512:
+		return 10
+	}
+	return 0
+}
 
 // walkFew scores less than few rows.
 func (g *grove[T]) walkFew(b *block[T], rows, out []float64) {
