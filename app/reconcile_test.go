@@ -24,7 +24,7 @@ func TestEachWayToBeWrongIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	verdict := func(topic string, offset int64) []byte {
-		v := schemas.Verdict{TransactionID: "tx", Decision: schemas.Approve, Bundle: bundle.ID, Source: schemas.Source{Topic: topic, Offset: offset}}
+		v := schemas.Verdict{TransactionID: schemas.ID("tx"), Decision: schemas.Approve, Bundle: bundle.ID, Source: schemas.Source{Topic: topic, Offset: offset}}
 		v.EventTime = v.EventTime.AddDate(2026, 0, 0)
 		line, err := v.Append(nil)
 		if err != nil {

@@ -130,7 +130,7 @@ func (b *bench) query(t *testing.T, query string, columns int) []string {
 var published = time.Date(2026, 11, 23, 14, 0, 0, 123_000_000, time.UTC)
 
 func verdict(id string, offset int64) schemas.Verdict {
-	return schemas.Verdict{TransactionID: id, Decision: schemas.Review, Probability: 0.4, Margin: -0.40546510810816444,
+	return schemas.Verdict{TransactionID: schemas.ID(id), Decision: schemas.Review, Probability: 0.4, Margin: -0.40546510810816444,
 		Bundle:    schemas.BundleID{Name: "sample", Version: "1", Digest: "sha256:" + strings.Repeat("ab", 32)},
 		EventTime: time.Date(2026, 11, 23, 13, 59, 59, 123456000, time.UTC), Source: schemas.Source{Topic: "transactions", Partition: 3, Offset: offset}}
 }

@@ -73,7 +73,7 @@ func copyBatches(ctx context.Context, tx pgx.Tx, topic string, batches []Batch) 
 			}
 			r := &b.Rows[i]
 			v := &r.Verdict
-			return []any{topic, b.Partition, r.Offset, r.PublishedAt, v.TransactionID, string(v.Decision), v.Probability, v.Margin,
+			return []any{topic, b.Partition, r.Offset, r.PublishedAt, string(v.TransactionID), string(v.Decision), v.Probability, v.Margin,
 				v.Bundle.Name, v.Bundle.Version, v.Bundle.Digest, v.EventTime, v.Source.Topic, v.Source.Partition, v.Source.Offset, r.Key, r.Payload}
 		})); err != nil {
 			return err

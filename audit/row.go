@@ -26,7 +26,7 @@ func (b *Batch) add(r *kgo.Record) {
 		b.Rejects = append(b.Rejects, Reject{Offset: r.Offset, PublishedAt: storable(r.Timestamp), Key: r.Key, Value: r.Value, Reason: reason(err)})
 		return
 	}
-	v.TransactionID, v.Source.Topic = column(v.TransactionID), column(v.Source.Topic)
+	v.TransactionID, v.Source.Topic = schemas.ID(column(string(v.TransactionID))), column(v.Source.Topic)
 	v.Bundle.Name, v.Bundle.Version = column(v.Bundle.Name), column(v.Bundle.Version)
 	b.Rows = append(b.Rows, Row{Offset: r.Offset, PublishedAt: storable(r.Timestamp), Key: r.Key, Payload: r.Value, Verdict: v})
 }

@@ -117,7 +117,7 @@ func (s *sqlite) append(ctx context.Context, topic string, batches []Batch) erro
 	for _, b := range batches {
 		for _, r := range b.Rows {
 			v := &r.Verdict
-			if _, err := rows.ExecContext(ctx, topic, b.Partition, r.Offset, r.PublishedAt.UTC().Format(sqlitePublished), v.TransactionID, string(v.Decision),
+			if _, err := rows.ExecContext(ctx, topic, b.Partition, r.Offset, r.PublishedAt.UTC().Format(sqlitePublished), string(v.TransactionID), string(v.Decision),
 				v.Probability, v.Margin, v.Bundle.Name, v.Bundle.Version, v.Bundle.Digest, v.EventTime.UTC().Format(time.RFC3339Nano),
 				v.Source.Topic, v.Source.Partition, v.Source.Offset, r.Key, string(r.Payload)); err != nil {
 				return err

@@ -18,10 +18,11 @@ type processor struct {
 	topics  *kafka.Config
 	bundle  *scorer.Bundle
 	scorer  *scorer.Scorer
-	headers []kgo.RecordHeader // of each verdict
+	digest  []byte             // the bundle's, for a header
 	answers []answer           // of the batch in hand
 	records []kgo.Record       // what the answers point to
-	payload []byte             // what the records' values point to
+	payload []byte             // what the verdicts' values point to
+	headers []kgo.RecordHeader // what the verdicts' headers point to
 }
 
 // answer is what one input becomes.
@@ -32,14 +33,11 @@ type answer struct {
 }
 
 func newProcessor(topics *kafka.Config, bundle *scorer.Bundle) *processor {
-	return &processor{
-		topics: topics, bundle: bundle, scorer: bundle.NewScorer(),
-		headers: []kgo.RecordHeader{{Key: producer.HeaderBundle, Value: []byte(bundle.ID.Digest)}},
-	}
+	return &processor{topics: topics, bundle: bundle, scorer: bundle.NewScorer(), digest: []byte(bundle.ID.Digest)}
 }
 
 // process gives one answer for each input, in order; they are valid until the next batch. An error is a fault of the engine: no answer
-// counts. The answers are a function of the inputs and the bundle alone.
+// counts. The answers are a function of the inputs and the bundle alone. A batch no larger than those before allocates nothing but dead letters.
 func (p *processor) process(inputs []*kgo.Record) ([]answer, error) {
 	p.scorer.Reset()
 	for _, in := range inputs {
@@ -51,6 +49,7 @@ func (p *processor) process(inputs []*kgo.Record) ([]answer, error) {
 	}
 	p.answers = p.answers[:0]
 	p.payload = p.payload[:0]
+	p.headers = p.headers[:0]
 	p.records = slices.Grow(p.records[:0], len(inputs))[:len(inputs)] // full length now: answers point into it
 	for i, in := range inputs {
 		out, o := &p.records[i], &outcomes[i]
@@ -64,7 +63,7 @@ func (p *processor) process(inputs []*kgo.Record) ([]answer, error) {
 		if p.payload, err = o.Verdict.Append(p.payload); err != nil {
 			return nil, fmt.Errorf("write the verdict of %s partition %d offset %d: %w", in.Topic, in.Partition, in.Offset, err)
 		}
-		producer.SetVerdict(out, in, p.topics.Verdicts, p.payload[start:len(p.payload):len(p.payload)], p.headers)
+		p.headers = producer.SetVerdict(out, in, p.topics.Verdicts, p.payload[start:len(p.payload):len(p.payload)], p.digest, p.headers)
 		p.answers = append(p.answers, answer{record: out, decision: o.Verdict.Decision})
 	}
 	return p.answers, nil

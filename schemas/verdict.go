@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -31,9 +32,22 @@ type Source struct {
 	Offset    int64  `json:"offset"`
 }
 
+// ID is the text of a transaction id. It is bytes, so that verdicts of one batch after the other can use the same memory; encoding/json
+// takes it for text all the same.
+type ID []byte
+
+// MarshalText returns the id itself.
+func (id ID) MarshalText() ([]byte, error) { return id, nil }
+
+// UnmarshalText copies text.
+func (id *ID) UnmarshalText(text []byte) error {
+	*id = slices.Clone(text)
+	return nil
+}
+
 // Verdict is the output for one accepted transaction: what was decided, by which bundle, from which input record.
 type Verdict struct {
-	TransactionID string    `json:"transaction_id"`
+	TransactionID ID        `json:"transaction_id"`
 	Decision      Decision  `json:"decision"`
 	Probability   float64   `json:"probability"` // after the objective's transform, compared with the policy
 	Margin        float64   `json:"margin"`      // raw sum of the trees
@@ -88,7 +102,7 @@ func (v *Verdict) Append(dst []byte) ([]byte, error) {
 
 // check holds Append and ParseVerdict to the same rules, so that nothing can be published that the audit would refuse.
 func (v *Verdict) check() error {
-	if v.TransactionID == "" || len(v.TransactionID) > MaxIDBytes {
+	if len(v.TransactionID) == 0 || len(v.TransactionID) > MaxIDBytes {
 		return fmt.Errorf("transaction_id must have 1 to %d bytes", MaxIDBytes)
 	}
 	switch v.Decision {

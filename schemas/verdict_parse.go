@@ -3,6 +3,7 @@ package schemas
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -112,7 +113,9 @@ func (r *verdictReader) verdictField(i, p int) int {
 	v := &r.verdict
 	switch verdictFields[i] {
 	case "transaction_id":
-		return r.string(p, &v.TransactionID)
+		text, end := r.raw(p)
+		v.TransactionID = slices.Clone(text)
+		return end
 	case "decision":
 		return r.decision(p)
 	case "probability":

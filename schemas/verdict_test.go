@@ -17,7 +17,7 @@ const digest = "sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0
 
 func sampleVerdict() Verdict {
 	return Verdict{
-		TransactionID: "tx-000000000042", Decision: Approve, Probability: 0.0123, Margin: -4.38,
+		TransactionID: ID("tx-000000000042"), Decision: Approve, Probability: 0.0123, Margin: -4.38,
 		Bundle: BundleID{Name: "sample", Version: "1", Digest: digest}, Findings: []string{"missing:distance_km"},
 		EventTime: time.Date(2026, 1, 5, 10, 11, 12, 345e6, time.UTC), Source: Source{Topic: "transactions", Partition: 3, Offset: 1234},
 	}
@@ -46,7 +46,7 @@ func drawVerdict(t *rapid.T) Verdict {
 	text := rapid.Map(rapid.OneOf(rapid.StringN(1, 20, 80), rapid.SampledFrom([]string{"\u2028", "\u2029x", "\x00\b\f\x1f\x7f", `"\/`, "<&>", "☃😀"})),
 		func(s string) string { return strings.ToValidUTF8(s, "?") })
 	v := Verdict{
-		TransactionID: text.Draw(t, "id"), Decision: rapid.SampledFrom([]Decision{Approve, Review, Decline}).Draw(t, "decision"),
+		TransactionID: ID(text.Draw(t, "id")), Decision: rapid.SampledFrom([]Decision{Approve, Review, Decline}).Draw(t, "decision"),
 		Probability: float.Draw(t, "probability"), Margin: float.Draw(t, "margin"),
 		Bundle:    BundleID{text.Draw(t, "name"), text.Draw(t, "version"), "sha256:" + rapid.StringMatching("[0-9a-f]{64}").Draw(t, "digest")},
 		Findings:  rapid.SliceOfN(rapid.OneOf(text, rapid.Just("")), 0, 5).Draw(t, "findings"),
@@ -96,9 +96,9 @@ var badVerdicts = []struct {
 	change func(*Verdict)
 	want   string
 }{
-	{func(v *Verdict) { v.TransactionID = "" }, "transaction_id"},
-	{func(v *Verdict) { v.TransactionID = strings.Repeat("x", MaxIDBytes+1) }, "transaction_id"},
-	{func(v *Verdict) { v.TransactionID = "\xff" }, "UTF-8"},
+	{func(v *Verdict) { v.TransactionID = nil }, "transaction_id"},
+	{func(v *Verdict) { v.TransactionID = bytes.Repeat([]byte("x"), MaxIDBytes+1) }, "transaction_id"},
+	{func(v *Verdict) { v.TransactionID = ID("\xff") }, "UTF-8"},
 	{func(v *Verdict) { v.Decision = "" }, "decision"},
 	{func(v *Verdict) { v.Decision = "Approve" }, "decision"},
 	{func(v *Verdict) { v.Probability = math.NaN() }, "probability"},
@@ -176,7 +176,7 @@ var badLines = []struct{ from, to, want string }{
 func TestALineThatIsNoVerdictIsRefused(t *testing.T) {
 	for _, c := range badLines {
 		line := strings.Replace(sampleLine, c.from, c.to, 1)
-		if v, err := ParseVerdict([]byte(line)); err == nil || !strings.Contains(err.Error(), c.want) || v.TransactionID != "" {
+		if v, err := ParseVerdict([]byte(line)); err == nil || !strings.Contains(err.Error(), c.want) || v.TransactionID != nil {
 			t.Errorf("%.300s\ngives %v\nwant %s", line, err, c.want)
 		}
 	}

@@ -16,7 +16,7 @@ const (
 
 // checkText refuses text that JSON could not carry unchanged.
 func (v *Verdict) checkText() error {
-	ok := utf8.ValidString(v.TransactionID) && utf8.ValidString(v.Bundle.Name) && utf8.ValidString(v.Bundle.Version) &&
+	ok := utf8.Valid(v.TransactionID) && utf8.ValidString(v.Bundle.Name) && utf8.ValidString(v.Bundle.Version) &&
 		utf8.ValidString(v.Source.Topic)
 	for i := 0; ok && i < len(v.Findings); i++ {
 		ok = utf8.ValidString(v.Findings[i])
@@ -49,7 +49,7 @@ func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, t
 const hex = "0123456789abcdef"
 
 // appendString writes a JSON string. Only what JSON demands is escaped, and U+2028 and U+2029, which end a line for some readers.
-func appendString(b []byte, s string) []byte {
+func appendString[text ~string | ~[]byte](b []byte, s text) []byte {
 	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); i++ {

@@ -219,7 +219,7 @@ func TestADamagedModelIsRefusedOrScoredAsTheForestDoes(t *testing.T) {
 			t.Fatalf("%v, want %v (%v)", got, want, err)
 		}
 	})
-	if scored == 0 {
+	if scored == 0 && !testing.Short() { // which tries twenty: one run of twenty may see none
 		t.Error("no damaged model loads: the edits are too coarse to test what scores")
 	}
 }

@@ -12,13 +12,15 @@ import (
 // ScoreNotFinite is the class of an event that decodes, but that the model gives no finite score.
 const ScoreNotFinite schemas.Class = "score_not_finite"
 
-// Outcome is what became of one event: a verdict without its source, or the reason why there is none.
+// Outcome is what became of one event: a verdict without its source, or the reason why there is none. The verdict's transaction id and
+// findings stand in the scorer's memory: who keeps them beyond the next Reset copies them.
 type Outcome struct {
 	Verdict schemas.Verdict
 	Err     *schemas.Error
 }
 
-// Scorer scores batches of events under one bundle. It reuses its memory, and is not for concurrent use.
+// Scorer scores batches of events under one bundle. It reuses its memory, so that a batch no larger than those before allocates nothing but
+// the reasons of refused events. It is not for concurrent use.
 type Scorer struct {
 	bundle   *Bundle
 	decoder  *schemas.Decoder
@@ -28,6 +30,8 @@ type Scorer struct {
 	rows     []float64
 	margins  []float64
 	chances  []float64 // probabilities
+	ids      []byte    // what the verdicts' transaction ids point to
+	findings []string  // what the verdicts' findings point to
 	outcomes []Outcome
 }
 
@@ -40,6 +44,8 @@ func (b *Bundle) NewScorer() *Scorer {
 func (s *Scorer) Reset() {
 	s.scored = 0
 	s.rows = s.rows[:0]
+	s.ids = s.ids[:0]
+	s.findings = s.findings[:0]
 	s.outcomes = s.outcomes[:0]
 }
 
@@ -56,8 +62,12 @@ func (s *Scorer) Add(event []byte) {
 		return
 	}
 	s.scored++
+	id, finding := len(s.ids), len(s.findings)
+	s.ids = append(s.ids, s.tx.ID...) // verdicts before it may point to the memory that this one leaves: nobody writes there
+	s.findings = append(s.findings, s.tx.Findings...)
 	s.outcomes = append(s.outcomes, Outcome{Verdict: schemas.Verdict{
-		TransactionID: string(s.tx.ID), Bundle: s.bundle.ID, Findings: slices.Clone(s.tx.Findings), EventTime: s.tx.Time,
+		TransactionID: s.ids[id:len(s.ids):len(s.ids)], Bundle: s.bundle.ID, Findings: s.findings[finding:len(s.findings):len(s.findings)],
+		EventTime: s.tx.Time,
 	}})
 }
 

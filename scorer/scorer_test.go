@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/mlmonitor/mlmonitor/bundles"
@@ -31,7 +33,12 @@ func score(t interface{ Fatal(...any) }, s *Scorer, events [][]byte) []Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append([]Outcome{}, out...)
+	out = append([]Outcome{}, out...)
+	for i := range out {
+		out[i].Verdict.TransactionID = slices.Clone(out[i].Verdict.TransactionID)
+		out[i].Verdict.Findings = slices.Clone(out[i].Verdict.Findings)
+	}
+	return out
 }
 
 func TestABatchIsScoredAsItsEventsAlone(t *testing.T) {
@@ -49,8 +56,8 @@ func TestABatchIsScoredAsItsEventsAlone(t *testing.T) {
 		for _, e := range events {
 			want = append(want, score(t, alone, [][]byte{e})...)
 		}
-		if len(got) != len(events) || len(got) > 0 && !cmp.Equal(want, got) {
-			t.Fatal(cmp.Diff(want, got))
+		if len(got) != len(events) || len(got) > 0 && !cmp.Equal(want, got, cmpopts.EquateEmpty()) {
+			t.Fatal(cmp.Diff(want, got, cmpopts.EquateEmpty()))
 		}
 	})
 }
@@ -64,7 +71,7 @@ func TestAnEventIsNotKept(t *testing.T) {
 	s.Add(event)
 	clear(event)
 	out, err := s.Score()
-	if err != nil || out[0].Verdict.TransactionID != want {
+	if err != nil || !cmp.Equal(out[0].Verdict.TransactionID, want) {
 		t.Errorf("after the event's bytes were used again: %q, %v", out[0].Verdict.TransactionID, err)
 	}
 }
@@ -194,6 +201,29 @@ func TestFindingsStayWithTheirEvent(t *testing.T) {
 	for i, o := range out {
 		if o.Err != nil || len(o.Verdict.Findings)+len(want[i]) > 0 && !cmp.Equal(o.Verdict.Findings, want[i]) {
 			t.Errorf("event %d: %v, %v, want %v", i, o.Verdict.Findings, o.Err, want[i])
+		}
+	}
+}
+
+// TestVerdictsOfABatchDoNotReachIntoEachOther: they share memory.
+func TestVerdictsOfABatchDoNotReachIntoEachOther(t *testing.T) {
+	b := sampleBundle(t)
+	s := b.NewScorer()
+	for _, e := range b.Examples {
+		s.Add(e.Event)
+	}
+	out, err := s.Score()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range out {
+		_ = append(o.Verdict.TransactionID, "another"...)
+		_ = append(o.Verdict.Findings, "another")
+	}
+	for i, e := range b.Examples {
+		want := score(t, b.NewScorer(), [][]byte{e.Event})[0]
+		if diff := cmp.Diff(want, out[i], cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("event %d: %s", i, diff)
 		}
 	}
 }
