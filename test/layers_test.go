@@ -49,7 +49,7 @@ var pureImports = []string{
 	"bufio", "bytes", "cmp", "crypto/sha256", "embed", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/hex", "encoding/json", "errors", "fmt",
 	"hash/maphash", "io", "io/fs", "iter", "maps", "math", "math/big", "math/bits", "path", "regexp", "slices", "sort", "strconv", "strings", "sync", "time",
 	"time/tzdata", "unicode", "unicode/utf16", "unicode/utf8", "unsafe",
-	"github.com/goccy/go-yaml", "github.com/dmitryikh/leaves",
+	"github.com/goccy/go-yaml", "github.com/dmitryikh/leaves", "golang.org/x/sys/cpu",
 }
 
 // clock is what package time has besides values and formats.

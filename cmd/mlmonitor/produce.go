@@ -83,6 +83,9 @@ func simulator(asked producer.SimulatorConfig, start string) (producer.Simulator
 }
 
 func produce(ctx context.Context, cfg producer.ProduceConfig, out, labels string, sent func()) (producer.Produced, error) {
+	if err := cfg.Validate(); err != nil { // before a file is truncated or a broker waited for
+		return producer.Produced{}, err
+	}
 	if out != "" {
 		return produceFile(ctx, cfg, out, labels, sent)
 	}
