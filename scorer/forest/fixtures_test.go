@@ -143,16 +143,7 @@ func (f *fixture) compare(t *testing.T, m *Model, raw, prob string) {
 	if n := differences(wantRaw, got); n > 0 {
 		t.Errorf("%s: %d of %d margins differ", raw, n, len(got))
 	}
-	// One row at a time must give the same.
-	for i := 0; i < len(got)/m.Outputs(); i++ {
-		one := make([]float64, m.Outputs()) // as wide as a margin
-		if err := m.Margins(f.rows[i*m.Features():(i+1)*m.Features()], one); err != nil {
-			t.Fatal(err)
-		}
-		if differences(got[i*m.Outputs():(i+1)*m.Outputs()], one) > 0 {
-			t.Errorf("%s: row %d alone gives another margin", raw, i)
-		}
-	}
+	kernelsAgree(t, m, f.rows)
 	predictions := got[:len(wantProb)]
 	if err := m.Transform(got, predictions); err != nil {
 		t.Fatal(err)

@@ -28,12 +28,18 @@ func whatLoadsCanBeScored(t interface{ Fatal(...any) }, data []byte) {
 		if err := part.Margins(rows, out); err != nil {
 			t.Fatal(err)
 		}
-		for i := range n {
-			if err := part.Margins(rows[i*features:(i+1)*features], one); err != nil {
+		for _, name := range part.Kernels() {
+			part, err := part.With(name)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if differences(out[i*outputs:(i+1)*outputs], one) > 0 {
-				t.Fatal("row", i, "alone gives", one, "in a block", out[i*outputs:(i+1)*outputs])
+			for i := range n {
+				if err := part.Margins(rows[i*features:(i+1)*features], one); err != nil {
+					t.Fatal(err)
+				}
+				if differences(out[i*outputs:(i+1)*outputs], one) > 0 {
+					t.Fatal("row", i, "alone gives", one, "by", name, "and in a block", out[i*outputs:(i+1)*outputs])
+				}
 			}
 		}
 		if err := part.Transform(out, out[:n*m.Predictions()]); err != nil {

@@ -107,7 +107,7 @@ type shape struct {
 
 var shapes = []shape{
 	{1, 1, 1, syntheticKinds{leaves: 1}}, {1, 1, 20, syntheticKinds{leaves: 2}}, {3, 1, 40, syntheticKinds{leaves: 31, missing: true}}, {9, 2, 20, syntheticKinds{leaves: 32, missing: true}},
-	{5, 1, 33, syntheticKinds{leaves: 33}}, {30, 1, 50, syntheticKinds{leaves: 63, missing: true}}, {7, 3, 9, syntheticKinds{leaves: 64, missing: true}}, {4, 1, 17, syntheticKinds{leaves: 65, missing: true}},
+	{5, 1, 33, syntheticKinds{leaves: 33}}, {9, 1, 9, syntheticKinds{leaves: 64, balanced: true}}, {9, 1, 5, syntheticKinds{leaves: 256, balanced: true}}, {30, 1, 50, syntheticKinds{leaves: 63, missing: true}}, {7, 3, 9, syntheticKinds{leaves: 64, missing: true}}, {4, 1, 17, syntheticKinds{leaves: 65, missing: true}},
 	{8, 1, 9, syntheticKinds{leaves: 128, missing: true}}, {17, 1, 12, syntheticKinds{leaves: 129}}, {6, 1, 10, syntheticKinds{leaves: 255, missing: true}}, {16, 2, 6, syntheticKinds{leaves: 256, missing: true}},
 	{6, 1, 4, syntheticKinds{leaves: 257, missing: true}}, {2, 1, 5, syntheticKinds{leaves: 700}}, // more than a sliced tree has
 	{1, 1, 40, syntheticKinds{leaves: 64}},                                   // 2,520 thresholds of one feature

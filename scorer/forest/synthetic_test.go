@@ -3,6 +3,7 @@ package forest
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"strings"
 )
@@ -29,6 +30,7 @@ type syntheticTree struct {
 type syntheticKinds struct {
 	leaves                       int
 	missing, categorical, linear bool
+	balanced                     bool // split in turn, not at random
 }
 
 var thresholds = []float64{0, -1, 1, 0.5, 1e-35, -1e-35, zero, -zero, 1e300, math.Inf(1), math.SmallestNonzeroFloat64}
@@ -47,6 +49,9 @@ func newSyntheticTree(r *rand.Rand, features int, k syntheticKinds) (t synthetic
 	places := []place{{-1, 0}}
 	for n := range k.leaves - 1 {
 		at := r.IntN(len(places)) // becomes node n: its leaf goes left, the new leaf right
+		if k.balanced {
+			at = n + 1 - 1<<(bits.Len(uint(n+1))-1)
+		}
 		if p := places[at]; p.side == 0 && p.node >= 0 {
 			t.left[p.node] = n
 		} else if p.node >= 0 {
