@@ -17,6 +17,7 @@ unformatted=$(gofmt -l .)
 step "install"
 # The race detector needs a C compiler.
 command -v "${CC:-gcc}" >/dev/null || test/stack/apt.sh gcc libc6-dev
+command -v qemu-aarch64 >/dev/null || test/stack/apt.sh qemu-user
 test/stack/kafka.sh install
 test/stack/postgres.sh install
 make -s .cache/venv/installed
@@ -24,6 +25,10 @@ make -s .cache/venv/installed
 step "vet"
 go vet ./...
 (cd test/compose && go vet ./...)
+
+step "score on arm64, emulated"
+# Verdicts must have the same bits on every machine.
+GOARCH=arm64 CGO_ENABLED=0 go test -short -exec qemu-aarch64 ./scorer/forest
 
 step "start Kafka and Postgres"
 servers=$(mktemp -d -t mlmonitor-test.XXXXXX)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -14,12 +15,16 @@ import (
 // TestLeavesAgreesWhereItIsRight compares with an engine that others wrote, on the fixtures' rows and on more that no library has scored.
 func TestLeavesAgreesWhereItIsRight(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 9))
-	compared := 0
+	compared, sets := 0, 0
 	for _, f := range fixtures(t) {
 		wrong := bytes.Contains(f.model, []byte("\nis_linear=1")) || // it ignores the linear part of leaves
 			bytes.Contains(f.model, []byte("\naverage_output")) || // its margin of a random forest is the mean
 			!bytes.Contains(f.model, []byte("\ntree_sizes=")) // it refuses these
 		if f.meta.Width != 64 || wrong {
+			continue
+		}
+		if runtime.GOARCH != "amd64" && bytes.Contains(f.model, []byte("\ncat_threshold=")) {
+			sets++ // it makes integers of numbers that are none, which gives others on other machines
 			continue
 		}
 		compared++
@@ -53,8 +58,8 @@ func TestLeavesAgreesWhereItIsRight(t *testing.T) {
 			}
 		})
 	}
-	if compared != 73 {
-		t.Errorf("%d models were compared, 73 should be", compared)
+	if compared+sets != 73 {
+		t.Errorf("%d models were compared, 73 should be", compared+sets)
 	}
 }
 
