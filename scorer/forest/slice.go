@@ -54,45 +54,50 @@ var sizes = []int32{32, 64, 128, 256}
 type grower struct {
 	of      func(int32) split // a node or leaf of the forest
 	inOrder []branch
-	stack   []branch
+	stack   []pending
 	level   []int32
 }
 
 // branch is a split or leaf of a tree in depth-first order: a split's left child stands behind it.
 type branch struct {
 	split
+	parent  int32
+	rightAt int32 // where its right child stands
+	leaves  int32 // below it
+	first   int32 // the first of them
+	slot    int32 // of its answers
+	column  int32 // of its rank, and the rank above which rows go right
+	number  int32
+	place   int32 // among the steps
+	copy    int32 // of an end of the top, else the same
+	open    bool  // in the top of the tree
+	ends    int32 // of the top, below it
+	turns   int32
+	depth   int32 // below the top
+}
+
+// pending is a branch that is still to be read.
+type pending struct {
 	at, parent int32
-	rightAt    int32 // where its right child stands
-	isRight    bool  // child of its parent
-	leaves     int32 // below it
-	first      int32 // the first of them
-	slot       int32 // of its answers
-	column     int32 // of its rank, and the rank above which rows go right
-	number     int32
-	place      int32 // among the steps
-	copy       int32 // of an end of the top, else the same
-	open       bool  // in the top of the tree
-	ends       int32 // of the top, below it
-	turns      int32
-	depth      int32 // below the top
+	isRight    bool // child of its parent
 }
 
 // read lists the splits and leaves below root, and says whether there are at most maxLeaves of the latter.
 func (g *grower) read(root int32) bool {
-	g.inOrder, g.stack = g.inOrder[:0], append(g.stack[:0], branch{at: root, parent: -1})
+	g.inOrder, g.stack = g.inOrder[:0], append(g.stack[:0], pending{at: root, parent: -1})
 	for len(g.stack) > 0 {
-		b := g.stack[len(g.stack)-1]
+		next := g.stack[len(g.stack)-1]
 		g.stack = g.stack[:len(g.stack)-1]
-		b.split = g.of(b.at)
 		here := int32(len(g.inOrder))
 		if here == 2*maxLeaves {
 			return false
 		}
-		if b.isRight {
-			g.inOrder[b.parent].rightAt = here
+		g.inOrder = append(g.inOrder, branch{split: g.of(next.at), parent: next.parent})
+		if next.isRight {
+			g.inOrder[next.parent].rightAt = here
 		}
-		if g.inOrder = append(g.inOrder, b); b.leaf < 0 {
-			g.stack = append(g.stack, branch{at: b.split.right, parent: here, isRight: true}, branch{at: b.split.left, parent: here})
+		if b := &g.inOrder[here]; b.leaf < 0 {
+			g.stack = append(g.stack, pending{b.split.right, here, true}, pending{b.split.left, here, false})
 		}
 	}
 	for i := len(g.inOrder) - 1; i >= 0; i-- {
