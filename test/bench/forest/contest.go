@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/mlmonitor/mlmonitor/scorer/forest"
 )
@@ -92,14 +90,14 @@ func (c *contest) addOurs(text []byte) error {
 		return err
 	}
 	c.features = m.Features()
-	each, chosen, err := kernels(m)
+	all, chosen, err := variants(m)
 	if err != nil {
 		return err
 	}
-	c.Kernels = map[int]string{}
-	for _, batch := range batches {
-		if name := chosen(batch); name != "" {
-			c.Kernels[batch] = name
+	if chosen != nil {
+		c.Kernels = map[int]string{}
+		for _, batch := range batches {
+			c.Kernels[batch] = chosen(batch)
 		}
 	}
 	add := func(name string, m *forest.Model) error {
@@ -119,8 +117,8 @@ func (c *contest) addOurs(text []byte) error {
 	if err := add(self, m); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(each)) {
-		if err := add(self+"/"+name, each[name]); err != nil {
+	for _, v := range all {
+		if err := add(self+"/"+v.kernel, v.model); err != nil {
 			return err
 		}
 	}

@@ -98,19 +98,26 @@ type kernelled interface {
 	With(kernel string) (*forest.Model, error)
 }
 
-// kernels of a model, for comparison, each a model of its own; and the name of the one that it chooses for a batch.
-func kernels(m *forest.Model) (each map[string]*forest.Model, chosen func(rows int) string, err error) {
+// variant is a model that scores with one kernel only.
+type variant struct {
+	kernel string
+	model  *forest.Model
+}
+
+// variants of a model, one for each kernel of this machine; chosen names the kernel that the model itself takes for a batch.
+func variants(m *forest.Model) (all []variant, chosen func(rows int) string, err error) {
 	k, ok := any(m).(kernelled)
 	if !ok {
-		return nil, func(int) string { return "" }, nil
+		return nil, nil, nil
 	}
-	each = map[string]*forest.Model{}
 	for _, name := range k.Kernels() {
-		if each[name], err = k.With(name); err != nil {
+		only, err := k.With(name)
+		if err != nil {
 			return nil, nil, err
 		}
+		all = append(all, variant{name, only})
 	}
-	return each, k.Kernel, nil
+	return all, k.Kernel, nil
 }
 
 // leavesScore scores with leaves, which takes LightGBM 4's text only when it says version 3; the trees of the two are written alike. One row

@@ -200,7 +200,9 @@ func (r *remote) ask(format string, args ...any) (string, error) {
 	}
 }
 
+// died gives the reason for which the process ended, or ended its output, after which it has a moment to end.
 func (r *remote) died() error {
+	defer time.AfterFunc(5*time.Second, r.stop).Stop()
 	r.stdin.Close()
 	for range r.answers { // Wait closes the pipe that they come from
 	}

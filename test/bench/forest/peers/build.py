@@ -8,6 +8,7 @@ what it is asked and answers); version; ours, whether it scores the LightGBM mod
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -25,6 +26,9 @@ def once(target, make):
     """Calls make with another name and moves what it made to target: what is there is whole."""
     if not target.exists():
         started = target.with_name("half-made-" + target.name)
+        if started.is_dir():
+            shutil.rmtree(started)
+        started.unlink(missing_ok=True)
         make(started)
         started.rename(target)
     return target
@@ -65,7 +69,7 @@ def xgboost(shape, folder):
     def train(path):
         X, y = training(folder)
         parameters = dict(objective="binary:logistic", tree_method="hist", grow_policy="lossguide", max_leaves=leaves, max_depth=0, eta=0.05,
-                          min_child_weight=0.5, nthread=2)
+                          min_child_weight=1e-3, nthread=2)
         xgboost.train(parameters, xgboost.DMatrix(X, y), trees).save_model(path)
 
     model = once(folder / f"{shape}.xgboost.ubj", train)

@@ -19,8 +19,8 @@ TRAINING, HELD_OUT = 100_000, 4_000
 def transactions(n):
     """Features of n invented transactions, n × 30, and whether each is fraud, in about one of fifty.
 
-    Amounts are skewed and in cents, counts and codes are integers that repeat, flags are rare, and a tenth of the columns is partly missing: what
-    makes thresholds, ties and branches of a fraud model what they are.
+    Amounts are skewed and in cents, counts and codes are integers that repeat, flags are rare, and four columns are partly missing: what makes
+    thresholds, ties and branches of a fraud model what they are.
     """
     r = np.random.default_rng(20_240_817)
 

@@ -110,7 +110,7 @@ static Score lleaves(const Library& library, Rows& rows) {
 
 static Score tl2cgen(const Library& library, Rows& rows) {
   union Value {
-    int missing;  // -1
+    int missing;  // -1: a number whose low 32 bits are all 1 is taken for missing, which is why a few rows come out otherwise
     double number;
   };
   auto predict = library.find<void(Value*, int, double*)>("predict");

@@ -70,8 +70,8 @@ def main(kind, path, rows):
         match line.split():
             case ["time", batch, seconds]:
                 print("=", engine.nanoseconds(int(batch), float(seconds)), flush=True)
-            case ["score", path]:
-                engine.score(path)
+            case ["score", target]:
+                engine.score(target)
                 print("= ok", flush=True)
             case _:
                 sys.exit(f"no such command: {line}")
