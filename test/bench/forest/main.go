@@ -9,7 +9,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,9 +78,10 @@ func bench(ctx context.Context) error {
 		return err
 	}
 	if left := len(peers) - len(some); left > 0 {
-		fmt.Printf("%d of %d peers were left out: %s ran\n", left, len(peers), cmp.Or(names(some), "none"))
+		fmt.Printf("%d of %d peers were left out: %s was asked for\n", left, len(peers), *list)
 	}
 	fmt.Printf("%s, %s, one thread, medians of %d rounds\n", r.CPU, r.Go, r.Rounds)
+	r.Means = means(r.Models)
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

@@ -125,10 +125,10 @@ func run(ctx context.Context, limit time.Duration, args ...string) ([]byte, erro
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, lastLine(stderr.Bytes()))
+	if said := lastLine(stderr.Bytes()); err != nil && said != "" {
+		err = fmt.Errorf("%w: %s", err, said)
 	}
-	return out, nil
+	return out, err
 }
 
 // command is one that ends with its context, together with what it started, and whose libraries use one thread.

@@ -30,11 +30,12 @@ func TestLastLineIsTheGeometricMeanOverModels(t *testing.T) {
 		measuredModel("100x31", map[string]float64{self: 100, "forest/walk": 1, base: 400, "+fast": 150, "+slow": 900}),
 		measuredModel("500x63", map[string]float64{self: 10, base: 90, "+fast": 500, "+slow": 60}), // the best peer is another one
 	}
-	if got, want := closing(models), "geomean_vs_leaves_b256=6.00  geomean_vs_leaves_b1=6.00  geomean_vs_best_peer_b256=3.00"; got != want {
+	last := closing(means(models))
+	if got, want := last, "geomean_vs_leaves_b256=6.00  geomean_vs_leaves_b1=6.00  geomean_vs_best_peer_b256=3.00"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	out := summary(&report{Models: models})
-	if !strings.HasSuffix(out, "\n"+closing(models)+"\n") {
+	out := summary(&report{Models: models, Means: means(models)})
+	if !strings.HasSuffix(out, "\n"+last+"\n") {
 		t.Errorf("the line for programs is not the last one of %q", out)
 	}
 	for _, want := range []string{"b16=6.00", "b64=6.00", "b1000=6.00", "geomean_vs_best_peer_b1=3.00", "ahead in all 30 comparisons"} {
@@ -49,11 +50,11 @@ func TestMeanThatLacksAModelIsNotGiven(t *testing.T) {
 	alone := measuredModel("500x63", map[string]float64{self: 10, base: 90})
 	alone.Engines = append(alone.Engines, engineReport{Name: "fast", Peer: true, Failed: "no compiler"})
 	for name, models := range map[string][]modelReport{"no peers": {alone}, "peers in one of two": {whole, alone}} {
-		if got := closing(models); !strings.HasSuffix(got, "geomean_vs_best_peer_b256=n/a") || strings.Count(got, "n/a") != 1 {
+		if got := closing(means(models)); !strings.HasSuffix(got, "geomean_vs_best_peer_b256=n/a") || strings.Count(got, "n/a") != 1 {
 			t.Errorf("%s: got %q", name, got)
 		}
 	}
-	if got := strings.Count(closing(nil), "n/a"); got != 3 {
+	if got := strings.Count(closing(means(nil)), "n/a"); got != 3 {
 		t.Errorf("of no models %d means are not given, want 3", got)
 	}
 }
@@ -67,6 +68,9 @@ func TestBestPeerIsTheFastestThatIsNotGo(t *testing.T) {
 	}
 	if got := m.bestPeer(1); got != "slow" {
 		t.Errorf("at 1 the best peer is %q", got)
+	}
+	if want := "the fastest peer is slow at 1, fast at 16, fast at 64, fast at 256, fast at 1000\n"; !strings.Contains(m.table(), want) {
+		t.Errorf("it is not said in\n%s", m.table())
 	}
 }
 
@@ -106,7 +110,7 @@ func TestAgreementCountsBitsAndTheLargestDifference(t *testing.T) {
 	if err != nil || got != (agreement{Equal: 0.5, Largest: 0.5}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got.String() != "50.0 % equal, off by 0.5" {
+	if got.String() != "50 % equal, off by 0.5" {
 		t.Errorf("it reads %q", &got)
 	}
 	got, err = agreementOf([]float64{math.NaN()}, []float64{1})
@@ -133,7 +137,7 @@ func TestTableSaysRatiosKernelsAndWhyAPeerIsMissing(t *testing.T) {
 	m.Kernels = map[int]string{1: "walk", 16: "walk", 64: "avx2", 256: "avx2", 1000: "avx2"}
 	out := m.table()
 	for _, want := range []string{"100 (4.50x)", "450 (1.00x)", "bit-equal", "own model", "failed: cannot be installed: no such version",
-		"forest chose walk for 1, walk for 16, avx2 for 64, avx2 for 256, avx2 for 1000\n"} {
+		"forest chose walk at 1, walk at 16, avx2 at 64, avx2 at 256, avx2 at 1000\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in:\n%s", want, out)
 		}
