@@ -34,13 +34,17 @@ def once(target, make):
     return target
 
 
+def compiled(name, target, *options):
+    """Compiles one of our own sources, again when it has changed."""
+    source = HERE / name
+    if target.exists() and target.stat().st_mtime < source.stat().st_mtime:
+        target.unlink()
+    return once(target, lambda path: subprocess.run(["g++", "-std=c++17", "-O2", *options, "-o", path, source, "-ldl"], check=True, stdout=sys.stderr))
+
+
 def native(kind, library, folder, model="-"):
     """The command that times a library in C."""
-    source = HERE / "native.cpp"
-    program = folder / "native"
-    if program.exists() and program.stat().st_mtime < source.stat().st_mtime:
-        program.unlink()
-    once(program, lambda path: subprocess.run(["g++", "-std=c++17", "-O2", "-o", path, source, "-ldl"], check=True, stdout=sys.stderr))
+    program = compiled("native.cpp", folder / "native")
     return [str(part) for part in (program, kind, library, model, folder / "rows.f64", FEATURES)]
 
 
@@ -138,7 +142,9 @@ def ydf(shape, folder):
             early_stopping="NONE", num_threads=2)
         learner.train(columns, verbose=0).save(str(path))
 
-    return served("ydf", once(folder / f"{shape}.ydf", train), folder), ydf.__version__, False
+    clock = compiled("cpu_clock.cpp", folder / "cpu_clock.so", "-shared", "-fPIC")
+    command = ["env", f"LD_PRELOAD={clock}", *served("ydf", once(folder / f"{shape}.ydf", train), folder)]
+    return command, ydf.__version__, False
 
 
 PEERS = {"lightgbm": lightgbm, "xgboost": xgboost, "lleaves": lleaves, "tl2cgen": tl2cgen, "tl2cgen-quantized": tl2cgen_quantized,
