@@ -9,10 +9,12 @@ PYTHON ?= python3
 PACKAGES ?= ./...
 IMAGE ?= mlmonitor:local
 FUZZ_TIME ?= 20s
+PEERS ?= all
+ROUNDS ?= 5
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench torture-smoke fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench bench-forest torture-smoke fuzz train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,9 @@ lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the 
 
 bench: ## measure on a real Kafka: consume only, exactly-once pass-through, and score
 	go run ./test/bench
+
+bench-forest: .cache/bench-forest/made ## compare the tree engine with others (PEERS=all, none or some; ROUNDS=5); the first time takes long
+	go run ./test/bench/forest -peers '$(PEERS)' -rounds '$(ROUNDS)'
 
 torture-smoke: ## kill and restart everything under load on real servers, and count: nothing lost, nothing doubled
 	MLMONITOR_TORTURE=full go test ./test/e2e -run TestNothingIsLostOrDoubledUnderKills -count=1 -timeout 60m -v
@@ -71,6 +76,18 @@ clean: ## remove what was built; secrets and the demo's data stay
 	test/stack/apt.sh libgomp1 # LightGBM needs it
 	$(PYTHON) -m venv .cache/venv
 	.cache/venv/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+.cache/venv-bench-forest/installed: test/bench/forest/requirements.txt
+	test/stack/apt.sh libgomp1 # LightGBM needs it
+	test/stack/apt.sh g++ || echo "without g++ the peers that it compiles will have no figures" >&2
+	$(PYTHON) -m venv --clear .cache/venv-bench-forest
+	.cache/venv-bench-forest/bin/pip install -q --disable-pip-version-check -c $< lightgbm numpy
+	touch $@
+
+.cache/bench-forest/made: test/bench/forest/peers/models.py .cache/venv-bench-forest/installed
+	rm -rf .cache/bench-forest
+	.cache/venv-bench-forest/bin/python $< .cache/bench-forest
 	touch $@
 
 .cache/venv-lint/installed: Makefile
