@@ -40,6 +40,7 @@ type rowLadder struct {
 	table     *float64 // 16 pivots, then 256 thresholds
 	value     uint32   // offset of the feature in a row, in bytes
 	nan, zero uint32   // ranks of NaN and of 0
+	many      uint32   // 1 if there are more than 16 thresholds, else 0
 }
 
 func (q *questions) newRowLadders() (all []rowLadder) {
@@ -54,7 +55,11 @@ func (q *questions) newRowLadders() (all []rowLadder) {
 		for j := range 16 {
 			table[j] = thresholds[16*j+15]
 		}
-		all = append(all, rowLadder{&table[0], uint32(l.feature) * 8, uint32(l.place(math.NaN())), uint32(l.place(0))})
+		many := uint32(0)
+		if len(l.thresholds) > 16 {
+			many = 1
+		}
+		all = append(all, rowLadder{&table[0], uint32(l.feature) * 8, uint32(l.place(math.NaN())), uint32(l.place(0)), many})
 	}
 	return all
 }

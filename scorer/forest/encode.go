@@ -112,7 +112,11 @@ func (g *grove[T]) answerVector(b *block[T], rows []float64, word, n int) {
 // rankVector finds the ranks of n rows on all ladders.
 func (g *grove[T]) rankVector(b *block[T], rows []float64, n int) {
 	g.keyVector(b, rows, n)
-	searchAll(&g.searches[0], len(g.searches), &b.keys[0], nil, &b.ranks[0], &b.ties[0])
+	if n <= keyRows {
+		searchFew(&g.searches[0], len(g.searches), &b.keys[0], &b.ranks[0], &b.ties[0])
+	} else {
+		searchAll(&g.searches[0], len(g.searches), &b.keys[0], nil, &b.ranks[0], &b.ties[0])
+	}
 	g.untie(b, rows, n, func(int, []uint8) {})
 }
 

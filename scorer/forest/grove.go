@@ -2,6 +2,7 @@ package forest
 
 import (
 	"slices"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -19,7 +20,7 @@ type grove[T number] struct {
 	tables            []byte // the same byte by byte, for avx512
 	base              []T    // what the sum of each output begins with
 	kernel            kernel
-	free              chan *block[T] // kept for the next call
+	free              *blocks[T]
 	source            source[T]
 	steps             steps[T]
 	chains            chains[T]
@@ -63,7 +64,7 @@ const keptBlocks = 16
 
 // plant makes a grove.
 func plant[T number](from source[T], roots []root, features int, base []T, chosen kernel) *grove[T] {
-	g := &grove[T]{features: features, outputs: len(base), base: base, source: from, roots: roots, kernel: chosen, free: make(chan *block[T], keptBlocks)}
+	g := &grove[T]{features: features, outputs: len(base), base: base, source: from, roots: roots, kernel: chosen, free: &blocks[T]{others: make(chan *block[T], keptBlocks)}}
 	asking := newAsking()
 	grower := grower{of: from.split}
 	g.trees = make([]sliced, len(roots))
@@ -171,9 +172,18 @@ func (g *grove[T]) part(from, to int) *grove[T] {
 // spare is the slot that a filler looks at where there is no other.
 const spare = 1
 
+// blocks waits for the next call.
+type blocks[T number] struct {
+	last   atomic.Pointer[block[T]] // faster than a channel, where one call follows the other
+	others chan *block[T]
+}
+
 func (g *grove[T]) borrow() *block[T] {
+	if b := g.free.last.Swap(nil); b != nil {
+		return b
+	}
 	select {
-	case b := <-g.free:
+	case b := <-g.free.others:
 		return b
 	default:
 	}
@@ -200,8 +210,11 @@ func (g *grove[T]) borrow() *block[T] {
 }
 
 func (g *grove[T]) giveBack(b *block[T]) {
+	if g.free.last.CompareAndSwap(nil, b) {
+		return
+	}
 	select {
-	case g.free <- b:
+	case g.free.others <- b:
 	default:
 	}
 }

@@ -79,3 +79,12 @@ func labelSum64f(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
 
 //go:noescape
 func labelSum256f(numbers *uint8, trees int, tables *byte, sums unsafe.Pointer)
+
+//go:noescape
+func searchFew(tasks *search, n int, keys *int32, ranks *uint8, ties *uint64)
+
+//go:noescape
+func sum16(numbers *uint8, trees int, values unsafe.Pointer, stride int, sums unsafe.Pointer)
+
+//go:noescape
+func sum16f(numbers *uint8, trees int, values unsafe.Pointer, stride int, sums unsafe.Pointer)

@@ -28,3 +28,6 @@ func labelSum64(*uint8, int, *byte, unsafe.Pointer)                 { panic("no 
 func labelSum256(*uint8, int, *byte, unsafe.Pointer)                { panic("no vectors") }
 func labelSum64f(*uint8, int, *byte, unsafe.Pointer)                { panic("no vectors") }
 func labelSum256f(*uint8, int, *byte, unsafe.Pointer)               { panic("no vectors") }
+func searchFew(*search, int, *int32, *uint8, *uint64)               { panic("no vectors") }
+func sum16(*uint8, int, unsafe.Pointer, int, unsafe.Pointer)        { panic("no vectors") }
+func sum16f(*uint8, int, unsafe.Pointer, int, unsafe.Pointer)       { panic("no vectors") }

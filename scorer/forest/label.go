@@ -80,17 +80,32 @@ func (g *grove[T]) labelRun(b *block[T], run []sliced, n int) {
 		label = label32
 	}
 	label(&b.labelOps, steps, &b.ranks[0], &b.numbers[0])
+	if n <= 32 {
+		g.sumFew(b, run, n)
+		return
+	}
 	sums := unsafe.Pointer(&b.sums[g.place(int(run[0].output), 0)])
 	tables := &g.tables[run[0].tables]
-	small, wide := run[0].slots <= 64, unsafe.Sizeof(T(0)) == 8
-	switch {
-	case small && wide:
+	switch small := run[0].slots <= 64; {
+	case small && !g.single():
 		labelSum64(&b.numbers[0], len(run), tables, sums)
 	case small:
 		labelSum64f(&b.numbers[0], len(run), tables, sums)
-	case wide:
+	case !g.single():
 		labelSum256(&b.numbers[0], len(run), tables, sums)
 	default:
 		labelSum256f(&b.numbers[0], len(run), tables, sums)
+	}
+}
+
+// sumFew adds the values of the leaves of a run to the sums of at most 32 rows, 16 at a time.
+func (g *grove[T]) sumFew(b *block[T], run []sliced, n int) {
+	sum := sum16
+	if g.single() {
+		sum = sum16f
+	}
+	for first := 0; first < n; first += 16 {
+		values, size := &g.values[run[0].table], unsafe.Sizeof(T(0))
+		sum(&b.numbers[first], len(run), unsafe.Pointer(values), int(run[0].slots)*int(size), unsafe.Pointer(&b.sums[g.place(int(run[0].output), first)]))
 	}
 }

@@ -2,12 +2,12 @@
 
 // func rankRow512(ladders *rowLadder, n int, row *float64, ranks *uint8, single bool)
 //
-// Finds the rank of a row's value on each of n ladders of at most 255 thresholds: how many of 16 pivots, then how many of 16 thresholds are below.
+// Finds the rank of a row's value on each of n ladders of at most 255 thresholds: how many of 16 pivots, if there are many, then how many of 16 thresholds
+// are below.
 // Needs AVX-512 F, BW and DQ.
 //
-//	SI next ladder: table *float64 (16 pivots, 256 thresholds), value uint32 (offset in the row, in bytes), nan, zero uint32
-#define FIND \
-	VBROADCASTSD X0, Z1; \
+//	SI next ladder: table *float64 (16 pivots, 256 thresholds), value uint32 (offset in the row, in bytes), nan, zero, many uint32
+#define PIVOTS \
 	VCMPPD    $0x1e, 0(AX), Z1, K1; \
 	VCMPPD    $0x1e, 64(AX), Z1, K2; \
 	KUNPCKBW  K1, K2, K1; \
@@ -15,12 +15,14 @@
 	POPCNTL   R8, R8; \
 	MOVL      R8, R9; \
 	SHLL      $7, R9; \
+	SHLL      $4, R8
+
+#define THRESHOLDS \
 	VCMPPD    $0x1e, 128(AX)(R9*1), Z1, K1; \
 	VCMPPD    $0x1e, 192(AX)(R9*1), Z1, K2; \
 	KUNPCKBW  K1, K2, K1; \
 	KMOVW     K1, R9; \
 	POPCNTL   R9, R9; \
-	SHLL      $4, R8; \
 	ADDL      R9, R8; \
 	VUCOMISD  X4, X0; \
 	CMOVLEQ   16(SI), R8; \
@@ -51,7 +53,15 @@ double:
 	VANDPD  X5, X0, X1
 	VCMPPD  $2, X6, X1, X1
 	VANDNPD X0, X1, X0
-	FIND
+	VBROADCASTSD X0, Z1
+	XORL    R8, R8
+	XORL    R9, R9
+	CMPL    20(SI), $0
+	JEQ     few
+	PIVOTS
+
+few:
+	THRESHOLDS
 	JNZ     double
 	VZEROUPPER
 	RET
@@ -62,7 +72,15 @@ single:
 	VMOVSD    (DX)(R9*1), X0
 	VCVTSD2SS X0, X0, X0
 	VCVTSS2SD X0, X0, X0
-	FIND
+	VBROADCASTSD X0, Z1
+	XORL      R8, R8
+	XORL      R9, R9
+	CMPL      20(SI), $0
+	JEQ       fewf
+	PIVOTS
+
+fewf:
+	THRESHOLDS
 	JNZ       single
 	VZEROUPPER
 	RET
