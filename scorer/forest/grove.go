@@ -22,7 +22,8 @@ type grove[T number] struct {
 	kernel            kernel
 	free              *blocks[T]
 	source            source[T]
-	steps             steps[T]
+	steps             steps
+	tableOf           []int32 // by tree of the forest: first of its leaves' values
 	chains            chains[T]
 	order             []int32 // trees that one row is walked through by steps
 	topped            bool    // the chains lead through their tops first
@@ -54,7 +55,7 @@ type block[T number] struct {
 	rowRanks [256]uint8
 	labelOps [labelTrees]*labelOp
 	numbers  [labelTrees * wordRows]uint8 // of leaves
-	places   []int32                      // of the row in each tree
+	values   []int32                      // of the row's leaf in each tree, among the grove's
 	ends     []int32                      // where it leaves the top of each large tree
 	leaf     [wordRows]uint8
 }
@@ -69,6 +70,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 	grower := grower{of: from.split}
 	g.trees = make([]sliced, len(roots))
 	g.steps.roots, g.steps.depths, g.steps.below = make([]int32, len(roots)), make([]int32, len(roots)), make([]int32, len(roots))
+	g.tableOf = make([]int32, len(roots))
 	ops := 0
 	for i, root := range roots {
 		t := &g.trees[i]
@@ -121,10 +123,8 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 		t.ops = all[from:len(all):len(all)]
 		g.values = append(g.values, make([]T, t.slots-t.leaves)...)
 		grower.openTop()
-		g.steps.add(i, &grower, func(leaf int32) T {
-			value, _ := g.source.leafValue(int32(i), leaf)
-			return value
-		})
+		g.steps.add(i, &grower)
+		g.tableOf[i] = t.table
 		if chosen == avx512 {
 			from := len(labels)
 			labels = addLabels(labels, &grower, t.slots)
@@ -194,7 +194,7 @@ func (g *grove[T]) borrow() *block[T] {
 		bits:    make([]uint64, 8*words*runTrees),
 		sums:    make([]T, wordRows*words*g.outputs),
 		row:     make([]float64, g.features),
-		places:  make([]int32, len(g.roots)),
+		values:  make([]int32, len(g.roots)),
 		ends:    make([]int32, g.chains.large.n),
 	}
 	if g.rowsToo {

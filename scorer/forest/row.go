@@ -13,16 +13,15 @@ import (
 const abreast = 8
 
 // step is a split: which rank to look at (bits 0 to 7), and its number (24 to 31): above it the row goes right. Its left child stands as many places on as
-// bits 8 to 23 say, its right child behind that. A leaf is a step onto itself.
+// bits 8 to 23 say, its right child behind that. A leaf is a step onto itself, and its number among the leaves stands in bits 0 to 7.
 type step uint32
 
 // stay is the number of a leaf: no rank is above it.
 const stay = 255
 
 // steps holds the trees for walks.
-type steps[T number] struct {
+type steps struct {
 	all    []step
-	values []T     // by step
 	roots  []int32 // by tree
 	depths []int32 // splits on the longest way
 	below  []int32 // the same, below the top that chains lead through
@@ -30,7 +29,7 @@ type steps[T number] struct {
 
 // add appends the tree that was read, whose top is open: the top level by level, and then, from left to right, what is below each of its ends, so that
 // it is near in memory. A copy of each end stands before that: there the row goes on that comes by chains.
-func (w *steps[T]) add(tree int, g *grower, value func(leaf int32) T) {
+func (w *steps) add(tree int, g *grower) {
 	root := int32(len(w.all))
 	w.roots[tree] = root
 	next := w.lay(g, 0, root, true)
@@ -41,7 +40,6 @@ func (w *steps[T]) add(tree int, g *grower, value func(leaf int32) T) {
 		}
 	}
 	w.all = append(w.all, make([]step, next-root)...)
-	w.values = append(w.values, make([]T, next-root)...)
 	for i := range g.inOrder {
 		b := &g.inOrder[i]
 		if b.depth = 0; i > 0 {
@@ -50,7 +48,7 @@ func (w *steps[T]) add(tree int, g *grower, value func(leaf int32) T) {
 		w.depths[tree] = max(w.depths[tree], b.depth)
 		for _, at := range []int32{b.place, b.copy} {
 			if b.leaf >= 0 {
-				w.all[at], w.values[at] = stay<<24, value(b.leaf)
+				w.all[at] = stay<<24 | step(b.first)
 			} else {
 				w.all[at] = step(b.number)<<24 | step(g.inOrder[i+1].place-at)<<8 | step(b.column)
 			}
@@ -60,7 +58,7 @@ func (w *steps[T]) add(tree int, g *grower, value func(leaf int32) T) {
 
 // lay gives places to what stands below a branch, level by level, and says which is the next. The branch has the first place, as its copy where it is
 // the end of a top.
-func (w *steps[T]) lay(g *grower, from, next int32, top bool) int32 {
+func (w *steps) lay(g *grower, from, next int32, top bool) int32 {
 	if top {
 		g.inOrder[from].place, g.inOrder[from].copy = next, next
 	}
@@ -90,7 +88,7 @@ func (s step) from(at int32, ranks *[256]uint8) int32 {
 }
 
 // walk moves each of eight places, at first the roots of trees, to the row's leaf.
-func (w *steps[T]) walk(at *[abreast]int32, ranks *[256]uint8, depth int32) {
+func (w *steps) walk(at *[abreast]int32, ranks *[256]uint8, depth int32) {
 	all := w.all
 	a0, a1, a2, a3, a4, a5, a6, a7 := at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7]
 	for range depth {
@@ -146,8 +144,8 @@ func (g *grove[T]) walkRow(b *block[T], row []float64, sums []T) {
 			g.chainRow(b, int(g.chains.of[run.first]), int(run.n), sum)
 		default:
 			s := *sum
-			for _, place := range b.places[run.first : run.first+run.n] {
-				s += g.steps.values[place]
+			for _, value := range b.values[run.first : run.first+run.n] {
+				s += g.values[value]
 			}
 			*sum = s
 		}
@@ -192,7 +190,7 @@ func (g *grove[T]) walkOrder(b *block[T]) {
 			walkSteps(&g.steps.all[0], &b.rowRanks[0], &at[0], int(depth))
 		}
 		for i, number := range order[:n] {
-			b.places[number] = at[i]
+			b.values[number] = g.tableOf[number] + int32(uint8(g.steps.all[at[i]]))
 		}
 		order = order[n:]
 	}
