@@ -25,13 +25,18 @@ type steps struct {
 	roots  []int32 // by tree
 	depths []int32 // splits on the longest way
 	below  []int32 // the same, below the top that chains lead through
+	tables []int32 // first of the tree's leaves' values
+}
+
+func newSteps(trees int) steps {
+	return steps{roots: make([]int32, trees), depths: make([]int32, trees), below: make([]int32, trees), tables: make([]int32, trees)}
 }
 
 // add appends the tree that was read, whose top is open: the top level by level, and then, from left to right, what is below each of its ends, so that
 // it is near in memory. A copy of each end stands before that: there the row goes on that comes by chains.
-func (w *steps) add(tree int, g *grower) {
+func (w *steps) add(tree int, g *grower, table int32) {
 	root := int32(len(w.all))
-	w.roots[tree] = root
+	w.roots[tree], w.tables[tree] = root, table
 	next := w.lay(g, 0, root, true)
 	for i := range g.inOrder {
 		if b := &g.inOrder[i]; !b.open && (i == 0 || g.inOrder[b.parent].open) {
@@ -190,7 +195,7 @@ func (g *grove[T]) walkOrder(b *block[T]) {
 			walkSteps(&g.steps.all[0], &b.rowRanks[0], &at[0], int(depth))
 		}
 		for i, number := range order[:n] {
-			b.values[number] = g.tableOf[number] + int32(uint8(g.steps.all[at[i]]))
+			b.values[number] = g.steps.tables[number] + int32(uint8(g.steps.all[at[i]]))
 		}
 		order = order[n:]
 	}
