@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/app"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
+	"github.com/mlmonitor/mlmonitor/scorer/forest"
 )
 
 func modelCommand() *cobra.Command {
@@ -37,42 +39,98 @@ func chooseEngine(flag string) scorer.Engine {
 	return scorer.Engine(flag)
 }
 
-// bundleJSON is what model check prints with --json.
+// modelJSON is what model check prints of a model with --json.
+type modelJSON struct {
+	Format        string   `json:"format"`
+	Objective     string   `json:"objective"`
+	Trees         int      `json:"trees"`
+	Iterations    int      `json:"iterations,omitempty"`
+	BestIteration *int     `json:"best_iteration,omitempty"`
+	Leaves        int      `json:"leaves,omitempty"`
+	LargestTree   int      `json:"largest_tree,omitempty"` // leaves
+	FeatureCount  int      `json:"feature_count"`
+	Features      []string `json:"features"`
+	Outputs       int      `json:"outputs"`
+	Engine        string   `json:"engine"`
+	Kernel        string   `json:"kernel,omitempty"`
+	Kernels       []string `json:"kernels,omitempty"` // that this machine has for the model
+	Exactness     string   `json:"exactness"`
+}
+
+func describe(m scorer.Model) modelJSON {
+	info := modelJSON{
+		Format: m.Format(), Objective: m.Objective(), Trees: m.Trees(), FeatureCount: m.Features(), Features: m.FeatureNames(), Outputs: m.Outputs(),
+		Engine: string(scorer.Leaves), Exactness: scorer.Exactness(m),
+	}
+	if f, ok := m.(*forest.Model); ok {
+		info.Engine, info.Kernel, info.Kernels, info.Iterations = string(scorer.Forest), f.Kernel(256), f.Kernels(), f.Iterations()
+		info.Leaves, info.LargestTree = f.Leaves()
+		if best, ok := f.BestIteration(); ok {
+			info.BestIteration = &best
+		}
+	}
+	return info
+}
+
+// print writes the lines that a person reads.
+func (info *modelJSON) print(w io.Writer) {
+	fmt.Fprintf(w, "model     %s, %s\ntrees     %d", info.Format, info.Objective, info.Trees)
+	if info.Leaves > 0 {
+		fmt.Fprintf(w, " in %d iterations, %d leaves, at most %d in a tree", info.Iterations, info.Leaves, info.LargestTree)
+	}
+	if info.BestIteration != nil {
+		fmt.Fprintf(w, "; best_iteration %d", *info.BestIteration)
+	}
+	fmt.Fprintf(w, "\noutputs   %d\nengine    %s", info.Outputs, info.Engine)
+	if info.Kernel != "" {
+		fmt.Fprintf(w, ", kernel %s of %s", info.Kernel, strings.Join(info.Kernels, ", "))
+	}
+	fmt.Fprintf(w, "\nscores    %s\nfeatures  %d", info.Exactness, info.FeatureCount)
+	if len(info.Features) > 0 {
+		fmt.Fprintf(w, ": %s", strings.Join(info.Features, ", "))
+	}
+	fmt.Fprintln(w)
+}
+
+// bundleJSON is what model check prints of a bundle with --json.
 type bundleJSON struct {
 	schemas.BundleID
-	Format    string          `json:"format"`
-	Objective string          `json:"objective"`
-	Trees     int             `json:"trees"`
-	Exactness string          `json:"exactness"`
-	Features  []string        `json:"features"`
-	Review    float64         `json:"review"`
-	Decline   float64         `json:"decline"`
-	Examples  int             `json:"examples"`
-	Training  json.RawMessage `json:"training,omitempty"`
+	modelJSON
+	Review   float64         `json:"review"`
+	Decline  float64         `json:"decline"`
+	Examples int             `json:"examples"`
+	Training json.RawMessage `json:"training,omitempty"`
 }
 
 func modelCheck() *cobra.Command {
 	var engine string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check DIR",
-		Short: "Verify a bundle: digests, contract, and its recorded examples",
-		Long: `Loads the bundle in DIR ("sample" is the one inside the program) as a scorer would: every digest, the contract against the model, and the recorded
-examples, which must score as the training library said, bit for bit.`,
-		Example: "  mlmonitor model check bundles/sample",
-		Args:    cobra.ExactArgs(1),
+		Use:   "check BUNDLE|MODEL",
+		Short: "Verify a bundle or a model file, and say what it is and what scores it",
+		Long: `Loads the bundle in a directory ("sample" is the one inside the program) as a scorer would: every digest, the contract against the model, and the
+recorded examples, which must score as the training library said, bit for bit. Of a model file, loads just that. Prints trees, leaves, features and
+objective, the engine, and the kernel that this machine scores it with.`,
+		Example: `  mlmonitor model check bundles/sample
+  mlmonitor model check model.ubj --json`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if info, err := os.Stat(args[0]); err == nil && info.Mode().IsRegular() {
+				return checkFile(cmd, args[0], chooseEngine(engine), asJSON)
+			}
 			cfg := app.ScorerConfig{BundleDir: args[0], Engine: chooseEngine(engine)}
 			b, err := app.OpenBundle(&cfg)
 			if err != nil {
 				return err
 			}
-			info := bundleJSON{b.ID, b.Model.Format(), b.Model.Objective(), b.Model.Trees(), scorer.Exactness(b.Model), b.Contract.FeatureNames(), b.Policy.Review, b.Policy.Decline, len(b.Examples), b.Training}
+			info := bundleJSON{b.ID, describe(b.Model), b.Policy.Review, b.Policy.Decline, len(b.Examples), b.Training}
+			info.Features = b.Contract.FeatureNames()
 			if asJSON {
 				return printJSON(cmd, info)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "bundle    %s %s\ndigest    %s\nmodel     %s, %s, %d trees\nscores    %s\nfeatures  %d: %s\npolicy    review from %v, decline from %v\nexamples  %d, all score as recorded\n",
-				info.Name, info.Version, info.Digest, info.Format, info.Objective, info.Trees, info.Exactness, len(info.Features), strings.Join(info.Features, ", "), info.Review, info.Decline, info.Examples)
+			fmt.Fprintf(cmd.OutOrStdout(), "bundle    %s %s\ndigest    %s\n", info.Name, info.Version, info.Digest)
+			info.print(cmd.OutOrStdout())
+			fmt.Fprintf(cmd.OutOrStdout(), "policy    review from %v, decline from %v\nexamples  %d, all score as recorded\n", info.Review, info.Decline, info.Examples)
 			return nil
 		},
 	}
@@ -81,24 +139,57 @@ examples, which must score as the training library said, bit for bit.`,
 	return cmd
 }
 
+// checkFile loads a model file and says what it is.
+func checkFile(cmd *cobra.Command, name string, engine scorer.Engine, asJSON bool) error {
+	m, err := loadModel(name, engine)
+	if err != nil {
+		return err
+	}
+	info := describe(m)
+	if asJSON {
+		return printJSON(cmd, info)
+	}
+	info.print(cmd.OutOrStdout())
+	return nil
+}
+
+func loadModel(name string, engine scorer.Engine) (scorer.Model, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := scorer.LoadModel(name, data, engine)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
 func modelPredict() *cobra.Command {
-	var engine, rows string
+	var engine, rows, iterations string
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "predict MODEL",
 		Short: "Score a CSV with a model file",
 		Long: `Scores each row of a CSV and prints one line a row, outputs separated by commas, in the shortest text that reads back to the number type of the
-model's library. The CSV's header names the features, matched by name where the model has names, else by position. An empty cell is missing.`,
-		Example: "  mlmonitor model predict bundles/sample/model.txt --rows rows.csv --raw",
-		Args:    cobra.ExactArgs(1),
+model's library. The CSV's header names the features, matched by name where the model has names, else by position. An empty cell is missing.
+
+All iterations (rounds of boosting) are scored, as Booster.predict does, unless --iterations names a part: START:COUNT, counted from 0, or best for
+those up to the best_iteration that an XGBoost file records, as scikit-learn's wrapper predicts.`,
+		Example: `  mlmonitor model predict bundles/sample/model.txt --rows rows.csv --raw
+  mlmonitor model predict model.json --rows rows.csv --iterations 0:100`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
+			m, err := loadModel(args[0], chooseEngine(engine))
 			if err != nil {
 				return err
 			}
-			m, err := scorer.LoadModel(args[0], data, chooseEngine(engine))
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+			if iterations != "" {
+				if m, err = scorer.SelectIterations(m, iterations); err != nil {
+					return fmt.Errorf("--iterations: %w", err)
+				}
+			} else if note := scorer.BeyondBest(m); note != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", args[0], note)
 			}
 			table := os.Stdin
 			if rows != "-" {
@@ -119,6 +210,7 @@ model's library. The CSV's header names the features, matched by name where the 
 	}
 	engineFlag(cmd, &engine)
 	cmd.Flags().StringVar(&rows, "rows", "", "CSV of the rows; - is standard input")
+	cmd.Flags().StringVar(&iterations, "iterations", "", "score only COUNT iterations from START (START:COUNT, or START: for the rest), or best; default all")
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the margin (LightGBM raw_score, XGBoost output_margin)")
 	if err := cmd.MarkFlagRequired("rows"); err != nil {
 		panic(err) // the flag is defined above

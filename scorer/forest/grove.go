@@ -59,6 +59,23 @@ func (g *grove[T]) part(from, to int) *grove[T] {
 	return &part
 }
 
+// countLeaves counts the leaves of all trees, and of the largest.
+func (g *grove[T]) countLeaves() (total, largest int) {
+	for i := range g.trees {
+		n := 0
+		for stack := []int32{g.roots[g.trees[i].number].at}; len(stack) > 0; {
+			s := g.source.split(stack[len(stack)-1])
+			if stack = stack[:len(stack)-1]; s.leaf >= 0 {
+				n++
+			} else {
+				stack = append(stack, s.left, s.right)
+			}
+		}
+		total, largest = total+n, max(largest, n)
+	}
+	return total, largest
+}
+
 // margins scores rows, n × features, into out, n × outputs.
 func (g *grove[T]) margins(rows, out []float64, n int) {
 	b := g.borrow()

@@ -62,3 +62,6 @@ func (m *lgbForest) with(k kernel) body {
 	other.grove = m.grove.with(k)
 	return &other
 }
+
+func (m *lgbForest) iterations(outputs int) int   { return m.size() / outputs }
+func (m *lgbForest) leaves() (total, largest int) { return m.grove.countLeaves() }

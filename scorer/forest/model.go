@@ -12,6 +12,7 @@ type Model struct {
 	features int
 	outputs  int
 	width    int
+	best     int // iterations up to the best that the file records; 0 where it records none
 	body     body
 }
 
@@ -53,8 +54,29 @@ func (m *Model) Width() int { return m.width }
 // less, or too large, means the rest. An iteration is one round of boosting: a tree for each output, or what XGBoost made in one.
 func (m *Model) Range(start, count int) *Model {
 	part := *m
+	part.best = 0 // it counts from the first of all
 	part.body = m.body.part(start, count, m.outputs)
 	return &part
+}
+
+// Iterations is the number of rounds of boosting.
+func (m *Model) Iterations() int {
+	if b, ok := m.body.(interface{ iterations(outputs int) int }); ok {
+		return b.iterations(m.outputs)
+	}
+	return 0
+}
+
+// BestIteration is the round, counted from 0, that the training of an XGBoost model found to be the best, where the file records one. It changes
+// nothing by itself: scikit-learn's wrapper scores Range(0, n+1), Booster.predict all.
+func (m *Model) BestIteration() (n int, ok bool) { return m.best - 1, m.best > 0 }
+
+// Leaves counts the leaves of all trees, and of the largest.
+func (m *Model) Leaves() (total, largest int) {
+	if b, ok := m.body.(interface{ leaves() (total, largest int) }); ok {
+		return b.leaves()
+	}
+	return 0, 0
 }
 
 // clampRange is the range of iterations as LightGBM takes it.

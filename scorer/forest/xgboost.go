@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
 // xgboost reads a model from its document. All trees count, as in Booster.predict: best_iteration, which scikit-learn's wrappers stop at, is
-// only an attribute of the file.
+// only an attribute of the file (Model.BestIteration).
 type xgboost struct {
 	model     *Model
 	forest    *xgbForest
@@ -44,7 +45,23 @@ func (x *xgboost) read(doc value, format string) error {
 		return err
 	}
 	x.forest.grove = plant(x.forest, x.forest.roots(), x.model.features, x.forest.base, best())
+	x.bestIteration(learner)
 	return nil
+}
+
+// bestIteration reads what early stopping recorded. It is an attribute, as anybody may set: what is no round of the model counts as not there.
+func (x *xgboost) bestIteration(learner value) {
+	attributes, ok := learner.members["attributes"]
+	if !ok {
+		return
+	}
+	text, err := attributes.str("learner.attributes", "best_iteration")
+	if err != nil {
+		return
+	}
+	if n, err := strconv.Atoi(text); err == nil && 0 <= n && n < x.model.Iterations() {
+		x.model.best = n + 1
+	}
 }
 
 // version is [major, minor, patch].

@@ -62,3 +62,6 @@ func (m *xgbForest) with(k kernel) body {
 	other.grove = m.grove.with(k)
 	return &other
 }
+
+func (m *xgbForest) iterations(int) int           { return len(m.rounds) - 1 }
+func (m *xgbForest) leaves() (total, largest int) { return m.grove.countLeaves() }
