@@ -27,7 +27,8 @@ const (
 
 // What a peer may take before its row says that it was given up.
 const (
-	buildLimit  = 10 * time.Minute // of one model, which is then kept
+	buildLimit  = 20 * time.Minute // for one model, whose build is kept; for compilers, on a machine that has other work too
+	costly      = time.Minute      // a build that failed after more is not tried again by itself
 	answerLimit = time.Minute
 )
 
@@ -41,6 +42,7 @@ var peers = []peer{
 	{"lightgbm", []string{"lightgbm"}},
 	{"xgboost", []string{"xgboost-cpu"}},
 	{"lleaves", []string{"lleaves", "llvmlite"}},
+	{"lleaves-outlined", []string{"lleaves", "llvmlite"}},
 	{"tl2cgen", []string{"tl2cgen", "treelite"}},
 	{"tl2cgen-quantized", []string{"tl2cgen", "treelite"}},
 	{"onnxruntime", []string{"onnxruntime", "onnxmltools", "skl2onnx", "onnx"}},
@@ -94,19 +96,22 @@ type built struct {
 	Ours    bool // it scores the LightGBM model, and not one of its own
 }
 
-// build makes what the peer needs for a model. A build that takes too long is not tried again before its mark is removed.
+// build makes what the peer needs for a model. A failure that took long is kept, and not tried again before its mark is removed.
 func (p peer) build(ctx context.Context, shape string) (b built, err error) {
 	mark := filepath.Join(cache, shape+"."+p.name+".given-up")
 	if why, err := os.ReadFile(mark); err == nil {
-		return b, fmt.Errorf("%s in an earlier run; remove %s to try again", why, mark)
+		return b, fmt.Errorf("%s (in an earlier run; remove %s to try again)", why, mark)
 	}
+	begin := time.Now()
 	out, err := run(ctx, buildLimit, filepath.Join(folder, "peers/build.py"), p.name, shape, cache)
-	if errors.Is(err, context.DeadlineExceeded) {
-		why := fmt.Sprintf("its build was given up after %v", buildLimit)
-		return b, errors.Join(errors.New(why), os.WriteFile(mark, []byte(why), 0o644))
+	if took := time.Since(begin).Round(time.Second); err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("cannot be built: %w, after %v", err, took)
+		if took > costly {
+			err = errors.Join(err, os.WriteFile(mark, []byte(err.Error()), 0o644))
+		}
 	}
 	if err != nil {
-		return b, fmt.Errorf("cannot be built: %w", err)
+		return b, err
 	}
 	if err := json.Unmarshal(out, &b); err != nil {
 		return b, fmt.Errorf("read what build.py says of it: %w", err)
@@ -122,8 +127,8 @@ func run(ctx context.Context, limit time.Duration, args ...string) ([]byte, erro
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, fmt.Errorf("it took longer than %v", limit)
 	}
 	if said := lastLine(stderr.Bytes()); err != nil && said != "" {
 		err = fmt.Errorf("%w: %s", err, said)

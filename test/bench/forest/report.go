@@ -182,11 +182,12 @@ func closing(means map[string]float64) string {
 	return line(means, "geomean_vs_leaves_b256", "geomean_vs_leaves_b1", "geomean_vs_best_peer_b256")
 }
 
-// behind names where another engine, leaves or a peer, is faster than ours or as fast, of so many comparisons.
-func behind(models []modelReport) (where []string, compared int) {
+// behind has a line for each model of each engine, leaves or a peer, that is somewhere faster than ours or as fast: so many times of all compared.
+func behind(models []modelReport) (where []string, times, compared int) {
 	for i := range models {
 		m := &models[i]
 		for _, e := range m.Engines {
+			var at []string
 			for _, b := range batches {
 				theirs, ok := e.Times[b]
 				own, mine := m.ns(self, b)
@@ -195,12 +196,16 @@ func behind(models []modelReport) (where []string, compared int) {
 				}
 				compared++
 				if theirs.Median <= own {
-					where = append(where, fmt.Sprintf("%s at batch %d of %s (%.2fx)", e.Name, b, m.Shape, theirs.Median/own))
+					at = append(at, fmt.Sprintf("%d (%.2fx)", b, theirs.Median/own))
 				}
+			}
+			if at != nil {
+				where = append(where, fmt.Sprintf("%s %s at batch %s", m.Shape, e.Name, strings.Join(at, ", ")))
+				times += len(at)
 			}
 		}
 	}
-	return where, compared
+	return where, times, compared
 }
 
 // table is a model's: nanoseconds for each row, and in brackets how many times less that is than leaves takes.
@@ -257,8 +262,8 @@ func summary(r *report) string {
 	if r.Load != nil {
 		fmt.Fprintln(&b, r.Load)
 	}
-	if where, compared := behind(r.Models); len(where) > 0 {
-		fmt.Fprintf(&b, "forest is behind in %d of %d comparisons with leaves and peers: %s\n", len(where), compared, strings.Join(where, ", "))
+	if where, times, compared := behind(r.Models); times > 0 {
+		fmt.Fprintf(&b, "forest is behind in %d of %d comparisons with leaves and peers:\n  %s\n", times, compared, strings.Join(where, "\n  "))
 	} else {
 		fmt.Fprintf(&b, "forest is ahead in all %d comparisons with leaves and peers\n", compared)
 	}

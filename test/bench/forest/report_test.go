@@ -76,12 +76,12 @@ func TestBestPeerIsTheFastestThatIsNotGo(t *testing.T) {
 
 func TestWhereForestIsBehindIsSaid(t *testing.T) {
 	m := measuredModel("100x31", map[string]float64{self: 100, "forest/walk": 1, base: 400, "+fast": 150})
-	m.Engines[3].Times[64] = spread{Median: 50}
-	where, compared := behind([]modelReport{m})
-	if diff := cmp.Diff([]string{"fast at batch 64 of 100x31 (0.50x)"}, where); diff != "" || compared != 10 {
-		t.Errorf("of %d comparisons:\n%s", compared, diff)
+	m.Engines[3].Times[64], m.Engines[3].Times[256] = spread{Median: 50}, spread{Median: 100}
+	where, times, compared := behind([]modelReport{m})
+	if diff := cmp.Diff([]string{"100x31 fast at batch 64 (0.50x), 256 (1.00x)"}, where); diff != "" || times != 2 || compared != 10 {
+		t.Errorf("%d of %d comparisons:\n%s", times, compared, diff)
 	}
-	if out := summary(&report{Models: []modelReport{m}}); !strings.Contains(out, "behind in 1 of 10 comparisons with leaves and peers: fast at batch 64") {
+	if out := summary(&report{Models: []modelReport{m}}); !strings.Contains(out, "behind in 2 of 10 comparisons with leaves and peers:\n  100x31 fast at batch 64 (0.50x)") {
 		t.Errorf("it is not said in %q", out)
 	}
 }

@@ -8,6 +8,7 @@ what it is asked and answers); version; ours, whether it scores the LightGBM mod
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from models import SHAPES
 
 HERE = Path(__file__).parent
 FEATURES = 30
+MEMORY = 8 << 30  # bytes that a build may take: a compiler that wants more of a large model must not take the machine's
 
 
 def once(target, make):
@@ -81,17 +83,23 @@ def xgboost(shape, folder):
     return native("xgboost", library, folder, model), xgboost.__version__, False
 
 
-def lleaves(shape, folder):
+def lleaves(shape, folder, inline=True):
+    """inline is what makes its code fast, and its compiler slow: many minutes for the largest model."""
     import lleaves
 
     def compile(path):
         object_file = path.with_suffix(".o")
         object_file.unlink(missing_ok=True)
-        lleaves.Model(str(folder / f"{shape}.txt")).compile(cache=str(object_file), raw_score=True)
+        lleaves.Model(str(folder / f"{shape}.txt")).compile(cache=str(object_file), raw_score=True, finline=inline)
         subprocess.run(["g++", "-shared", "-o", path, object_file, "-lm"], check=True, stdout=sys.stderr)
         object_file.unlink()
 
-    return native("lleaves", once(folder / f"{shape}.lleaves.so", compile), folder), version("lleaves"), True
+    library = once(folder / f"{shape}.lleaves{int(inline)}.so", compile)
+    return native("lleaves", library, folder), version("lleaves"), True
+
+
+def lleaves_outlined(shape, folder):
+    return lleaves(shape, folder, inline=False)
 
 
 def tl2cgen(shape, folder, quantize=0):
@@ -139,7 +147,7 @@ def ydf(shape, folder):
         learner = ydf.GradientBoostedTreesLearner(
             label="label", features=[ydf.Feature(f"f{i}", ydf.Semantic.NUMERICAL) for i in range(FEATURES)], num_trees=trees,
             growing_strategy="BEST_FIRST_GLOBAL", max_num_nodes=leaves, max_depth=-1, min_examples=20, shrinkage=0.05, validation_ratio=0.0,
-            early_stopping="NONE", num_threads=2)
+            early_stopping="NONE", sampling_method="RANDOM", subsample=0.2, num_threads=2)  # else an hour
         learner.train(columns, verbose=0).save(str(path))
 
     clock = compiled("cpu_clock.cpp", folder / "cpu_clock.so", "-shared", "-fPIC")
@@ -147,12 +155,13 @@ def ydf(shape, folder):
     return command, ydf.__version__, False
 
 
-PEERS = {"lightgbm": lightgbm, "xgboost": xgboost, "lleaves": lleaves, "tl2cgen": tl2cgen, "tl2cgen-quantized": tl2cgen_quantized,
-         "onnxruntime": onnxruntime, "ydf": ydf}
+PEERS = {"lightgbm": lightgbm, "xgboost": xgboost, "lleaves": lleaves, "lleaves-outlined": lleaves_outlined,
+         "tl2cgen": tl2cgen, "tl2cgen-quantized": tl2cgen_quantized, "onnxruntime": onnxruntime, "ydf": ydf}
 
 
 if __name__ == "__main__":
     peer, shape, folder = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     stdout = os.dup(1)
     os.dup2(2, 1)  # libraries print to standard output
     command, release, ours = PEERS[peer](shape, Path(folder).resolve())

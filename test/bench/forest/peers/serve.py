@@ -3,8 +3,8 @@
     serve.py onnxruntime MODEL.onnx ROWS
     serve.py ydf         MODEL.ydf  ROWS
 
-The call from Python is part of ONNX Runtime's time. YDF's benchmark runs inside its library, and copies each batch
-into the form that its engine wants, as a caller must.
+The call from Python is part of ONNX Runtime's time. YDF's own benchmark runs inside its library, and copies each batch into the form that its
+engine wants, as a caller must.
 """
 
 import sys
