@@ -111,7 +111,8 @@ func (t *tops) add(g *grower, size int, end func(b *branch, to unsafe.Pointer)) 
 	t.splits, t.masks = append(t.splits, splits...), append(t.masks, masks...)
 }
 
-// openTop chooses the splits of the top of the tree that was read, the largest first, and counts the ends below each.
+// openTop chooses the splits of the top of the tree that was read, the deepest first, so that few steps are left below,
+// and counts the ends below each.
 func (g *grower) openTop() {
 	frontier := append(g.level[:0], 0)
 	for i := range g.inOrder {
@@ -120,7 +121,7 @@ func (g *grower) openTop() {
 	for ends := 1; ends < chainEnds; ends++ {
 		at := -1
 		for i, f := range frontier {
-			if b := &g.inOrder[f]; b.leaf < 0 && (at < 0 || b.leaves > g.inOrder[frontier[at]].leaves) {
+			if b := &g.inOrder[f]; b.leaf < 0 && (at < 0 || b.height > g.inOrder[frontier[at]].height) {
 				at = i
 			}
 		}

@@ -64,6 +64,7 @@ type branch struct {
 	parent  int32
 	rightAt int32 // where its right child stands
 	leaves  int32 // below it
+	height  int32 // splits on the longest way to one
 	first   int32 // the first of them
 	slot    int32 // of its answers
 	column  int32 // of its rank, and the rank above which rows go right
@@ -103,7 +104,8 @@ func (g *grower) read(root int32) bool {
 	for i := len(g.inOrder) - 1; i >= 0; i-- {
 		b := &g.inOrder[i]
 		if b.leaves = 1; b.leaf < 0 {
-			b.leaves = g.inOrder[i+1].leaves + g.inOrder[b.rightAt].leaves
+			left, right := &g.inOrder[i+1], &g.inOrder[b.rightAt]
+			b.leaves, b.height = left.leaves+right.leaves, 1+max(left.height, right.height)
 		}
 	}
 	return g.inOrder[0].leaves <= maxLeaves
