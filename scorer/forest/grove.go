@@ -59,21 +59,26 @@ func (g *grove[T]) part(from, to int) *grove[T] {
 	return &part
 }
 
-// countLeaves counts the leaves of all trees, and of the largest.
-func (g *grove[T]) countLeaves() (total, largest int) {
+// leaves counts those of all trees, and of the largest.
+func (g *grove[T]) leaves() (total, largest int) {
 	for i := range g.trees {
-		n := 0
-		for stack := []int32{g.roots[g.trees[i].number].at}; len(stack) > 0; {
-			s := g.source.split(stack[len(stack)-1])
-			if stack = stack[:len(stack)-1]; s.leaf >= 0 {
-				n++
-			} else {
-				stack = append(stack, s.left, s.right)
-			}
-		}
+		n := countLeaves(g.source.split, g.roots[g.trees[i].number].at)
 		total, largest = total+n, max(largest, n)
 	}
 	return total, largest
+}
+
+// countLeaves counts the leaves of the tree below a root.
+func countLeaves(of func(int32) split, root int32) (n int) {
+	for stack := []int32{root}; len(stack) > 0; {
+		s := of(stack[len(stack)-1])
+		if stack = stack[:len(stack)-1]; s.leaf >= 0 {
+			n++
+		} else {
+			stack = append(stack, s.left, s.right)
+		}
+	}
+	return n
 }
 
 // margins scores rows, n × features, into out, n × outputs.

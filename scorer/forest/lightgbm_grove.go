@@ -64,4 +64,4 @@ func (m *lgbForest) with(k kernel) body {
 }
 
 func (m *lgbForest) iterations(outputs int) int   { return m.size() / outputs }
-func (m *lgbForest) leaves() (total, largest int) { return m.grove.countLeaves() }
+func (m *lgbForest) leaves() (total, largest int) { return m.grove.leaves() }

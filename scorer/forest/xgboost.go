@@ -13,7 +13,8 @@ import (
 type xgboost struct {
 	model     *Model
 	forest    *xgbForest
-	perRound  int // trees of a round, before 2.0
+	vectors   *xgbVectors // where leaves have a value for each output
+	perRound  int         // trees of a round, before 2.0
 	baseScore string
 }
 
@@ -44,7 +45,14 @@ func (x *xgboost) read(doc value, format string) error {
 	if err := x.booster(learner); err != nil {
 		return err
 	}
-	x.forest.grove = plant(x.forest, x.forest.roots(), x.model.features, x.forest.base, best())
+	switch {
+	case x.model.body != x.forest: // linear
+	case x.vectors != nil:
+		x.vectors.trees, x.vectors.weights, x.vectors.rounds = x.forest.trees, x.forest.weights, x.forest.rounds
+		x.model.body = x.vectors
+	default:
+		x.forest.grove = plant(x.forest, x.forest.roots(), x.model.features, x.forest.base, best())
+	}
 	x.bestIteration(learner)
 	return nil
 }
@@ -188,9 +196,9 @@ func (x *xgboost) booster(learner value) error {
 			return errors.New(path + ": a dart booster without weight_drop")
 		}
 	case "gblinear":
-		return errors.New("the booster is gblinear, a linear model without trees: this engine scores trees only")
+		return x.linear(b, path)
 	default:
-		return fmt.Errorf("the booster %q is not known: gbtree and dart are", clip(name))
+		return fmt.Errorf("the booster %q is not known: gbtree, dart and gblinear are", clip(name))
 	}
 	m, err := b.object(path, "model")
 	if err != nil {
@@ -254,6 +262,9 @@ func (x *xgboost) trees(m value, path string) error {
 		if err := x.addTree(tree, fmt.Sprintf("tree %d", i), outputs[i]); err != nil {
 			return err
 		}
+		if x.vectors != nil && outputs[i] != 0 {
+			return fmt.Errorf("%s.tree_info, value %d is %d, a tree for all outputs has 0", path, i, outputs[i])
+		}
 	}
 	return x.rounds(m, path, n)
 }
@@ -261,6 +272,9 @@ func (x *xgboost) trees(m value, path string) error {
 // rounds says which trees each round of boosting made.
 func (x *xgboost) rounds(m value, path string, n int) error {
 	v, ok := m.members["iteration_indptr"]
+	if !ok && x.vectors != nil {
+		return errors.New(path + ".iteration_indptr is missing")
+	}
 	if !ok { // before 2.0
 		for at := 0; at <= n; at += x.perRound {
 			x.forest.rounds = append(x.forest.rounds, int32(at))

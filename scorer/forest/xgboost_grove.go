@@ -64,4 +64,4 @@ func (m *xgbForest) with(k kernel) body {
 }
 
 func (m *xgbForest) iterations(int) int           { return len(m.rounds) - 1 }
-func (m *xgbForest) leaves() (total, largest int) { return m.grove.countLeaves() }
+func (m *xgbForest) leaves() (total, largest int) { return m.grove.leaves() }

@@ -20,6 +20,8 @@ type xgbArrays struct {
 	condition   []float32
 	defaultLeft []bool
 	categorical map[int32][]int32 // categories by node
+	leaves      int               // with vectors: rows of leaf_weights, -1 where there are none
+	firstVector int               // in the model
 }
 
 func (x *xgboost) addTree(v value, path string, output int32) error {
@@ -72,8 +74,8 @@ func (x *xgboost) readTree(v value, path string) (a xgbArrays, err error) {
 	}
 	if size, err := p.integer(path+".tree_param", "size_leaf_vector", 1, 0, math.MaxInt32); err != nil {
 		return a, err
-	} else if size > 1 {
-		return a, fmt.Errorf("%s has leaves of %d values (multi_strategy=multi_output_tree): this engine scores trees of one value", path, size)
+	} else if err := x.leafSize(path, size); err != nil {
+		return a, err
 	}
 	left, err := v.get(path, "left_children")
 	if err != nil {
@@ -111,8 +113,10 @@ func (x *xgboost) readTree(v value, path string) (a xgbArrays, err error) {
 	if a.defaultLeft, err = defaults.flags(path+".default_left", a.nodes); err != nil {
 		return a, err
 	}
-	a.categorical, err = readCategories(v, path, a.nodes)
-	return a, err
+	if a.categorical, err = readCategories(v, path, a.nodes); err != nil || x.vectors == nil {
+		return a, err
+	}
+	return a, x.readVectors(v, path, &a)
 }
 
 // readCategories gives the categories of each categorical node; the node's split_type must say so too.
@@ -164,6 +168,9 @@ func readCategories(v value, path string, nodes int) (map[int32][]int32, error) 
 // node checks a node that the root reaches. Its children are left and left + 1: XGBoost itself never reads another right child.
 func (x *xgboost) node(a xgbArrays, path string, at int32) (xgbNode, error) {
 	left, right, condition := a.left[at], a.right[at], a.condition[at]
+	if left == -1 && x.vectors != nil {
+		return x.vectorLeaf(a, path, at)
+	}
 	categories, isCategorical := a.categorical[at]
 	if condition != condition && !isCategorical { // that of a categorical split means nothing
 		return xgbNode{}, fmt.Errorf("%s.split_conditions, value %d is NaN", path, at)
