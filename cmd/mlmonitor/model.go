@@ -184,7 +184,7 @@ those up to the best_iteration that an XGBoost file records, as scikit-learn's w
 			if err != nil {
 				return err
 			}
-			if iterations != "" {
+			if cmd.Flags().Changed("iterations") {
 				if m, err = scorer.SelectIterations(m, iterations); err != nil {
 					return fmt.Errorf("--iterations: %w", err)
 				}
