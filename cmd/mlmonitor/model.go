@@ -39,20 +39,20 @@ func chooseEngine(flag string) scorer.Engine {
 	return scorer.Engine(flag)
 }
 
-// modelJSON is what model check prints of a model with --json.
+// modelJSON is what model check prints of a model with --json. The counts of iterations and leaves are there for engine forest only, which knows them.
 type modelJSON struct {
 	Format        string   `json:"format"`
 	Objective     string   `json:"objective"`
 	Trees         int      `json:"trees"`
-	Iterations    int      `json:"iterations,omitempty"`
+	Iterations    *int     `json:"iterations,omitempty"`
 	BestIteration *int     `json:"best_iteration,omitempty"`
-	Leaves        int      `json:"leaves,omitempty"`
-	LargestTree   int      `json:"largest_tree,omitempty"` // leaves
+	Leaves        *int     `json:"leaves,omitempty"`
+	LargestTree   *int     `json:"largest_tree,omitempty"` // leaves
 	FeatureCount  int      `json:"feature_count"`
 	Features      []string `json:"features"`
 	Outputs       int      `json:"outputs"`
 	Engine        string   `json:"engine"`
-	Kernel        string   `json:"kernel,omitempty"`
+	Kernel        string   `json:"kernel"`            // "" for engine leaves
 	Kernels       []string `json:"kernels,omitempty"` // that this machine has for the model
 	Exactness     string   `json:"exactness"`
 }
@@ -63,8 +63,10 @@ func describe(m scorer.Model) modelJSON {
 		Engine: string(scorer.Leaves), Exactness: scorer.Exactness(m),
 	}
 	if f, ok := m.(*forest.Model); ok {
-		info.Engine, info.Kernel, info.Kernels, info.Iterations = string(scorer.Forest), f.Kernel(256), f.Kernels(), f.Iterations()
-		info.Leaves, info.LargestTree = f.Leaves()
+		info.Engine, info.Kernel, info.Kernels = string(scorer.Forest), f.Kernel(256), f.Kernels()
+		iterations := f.Iterations()
+		leaves, largest := f.Leaves()
+		info.Iterations, info.Leaves, info.LargestTree = &iterations, &leaves, &largest
 		if best, ok := f.BestIteration(); ok {
 			info.BestIteration = &best
 		}
@@ -75,8 +77,8 @@ func describe(m scorer.Model) modelJSON {
 // print writes the lines that a person reads.
 func (info *modelJSON) print(w io.Writer) {
 	fmt.Fprintf(w, "model     %s, %s\ntrees     %d", info.Format, info.Objective, info.Trees)
-	if info.Leaves > 0 {
-		fmt.Fprintf(w, " in %d iterations, %d leaves, at most %d in a tree", info.Iterations, info.Leaves, info.LargestTree)
+	if info.Iterations != nil {
+		fmt.Fprintf(w, " in %d iterations, %d leaves, at most %d in a tree", *info.Iterations, *info.Leaves, *info.LargestTree)
 	}
 	if info.BestIteration != nil {
 		fmt.Fprintf(w, "; best_iteration %d", *info.BestIteration)
@@ -184,7 +186,7 @@ those up to the best_iteration that an XGBoost file records, as scikit-learn's w
 			if err != nil {
 				return err
 			}
-			if iterations != "" {
+			if cmd.Flags().Changed("iterations") {
 				if m, err = scorer.SelectIterations(m, iterations); err != nil {
 					return fmt.Errorf("--iterations: %w", err)
 				}

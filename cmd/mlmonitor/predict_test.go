@@ -5,11 +5,9 @@ import (
 	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,22 +86,15 @@ func tableFor(t *testing.T, dir string, names []string) string {
 
 // meta is what a fixture says of itself.
 type meta struct {
-	Expect string
+	Expect string // score, or either: refuse or score exactly
 	Width  int
 	Files  []string
-	Ranges []struct {
-		Start int    `json:"start_iteration"`
-		Count int    `json:"num_iteration"`
-		Begin int    `json:"begin"` // XGBoost says it so
-		End   int    `json:"end"`
-		Raw   string `json:"raw"`
-		Prob  string `json:"prob"`
-	}
+	Ranges []iterationRange
 }
 
-// TestPredictPrintsWhatTheLibraryPredicted goes the whole way that a user goes, by files: what stands in prob.csv and raw.csv comes out, of all
-// iterations and of the parts that the library scored too.
-func TestPredictPrintsWhatTheLibraryPredicted(t *testing.T) {
+// eachFixture runs a test on every fixture.
+func eachFixture(t *testing.T, test func(t *testing.T, dir string, meta meta)) {
+	t.Helper()
 	metas, err := filepath.Glob(filepath.Join(fixtures, "*", "meta.json"))
 	if err != nil || len(metas) < 100 {
 		t.Fatalf("%d fixtures, %v", len(metas), err)
@@ -116,104 +107,48 @@ func TestPredictPrintsWhatTheLibraryPredicted(t *testing.T) {
 			if data, err := os.ReadFile(path); err != nil || json.Unmarshal(data, &meta) != nil {
 				t.Fatalf("%s: %v", path, err)
 			}
-			for _, file := range meta.Files {
-				model, data := filepath.Join(t.TempDir(), file), unpacked(t, filepath.Join(dir, file))
-				if err := os.WriteFile(model, data, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				m, err := scorer.LoadModel(file, data, scorer.Auto)
-				if err != nil && meta.Expect == "either" {
-					if out, _, err := invoke(t, "model", "predict", model, "--rows", tableFor(t, dir, nil)); err == nil || out != "" {
-						t.Errorf("%s does not load, and is scored: %q", file, out)
-					}
-					continue
-				} else if err != nil {
-					t.Fatal(err)
-				}
-				rows := tableFor(t, dir, m.FeatureNames())
-				compare := func(want string, flags ...string) {
-					out, _, err := invoke(t, append([]string{"model", "predict", model, "--rows", rows}, flags...)...)
-					if err != nil {
-						t.Fatal(err)
-					}
-					sameNumbers(t, meta.Width, out, string(unpacked(t, filepath.Join(dir, want))))
-				}
-				compare("raw.csv", "--raw")
-				compare("prob.csv")
-				for _, r := range meta.Ranges {
-					part := fmt.Sprintf("%d:%d", r.Start, r.Count)
-					if r.End > 0 {
-						part = fmt.Sprintf("%d:%d", r.Begin, r.End-r.Begin)
-					}
-					compare(r.Raw, "--raw", "--iterations", part)
-					compare(r.Prob, "--iterations", part)
-				}
-			}
+			test(t, dir, meta)
 		})
 	}
 }
 
-// TestIterationsUpToTheBestAreScoredWhenAsked: by default all are, and whoever may not expect it is told.
-func TestIterationsUpToTheBestAreScoredWhenAsked(t *testing.T) {
-	dir := filepath.Join(fixtures, "xgb_early_stopped")
-	model := filepath.Join(t.TempDir(), "model")
-	if err := os.WriteFile(model, unpacked(t, filepath.Join(dir, "model.ubj")), 0o600); err != nil {
+// modelFile unpacks a model of a fixture.
+func modelFile(t *testing.T, dir, file string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), file)
+	if err := os.WriteFile(name, unpacked(t, filepath.Join(dir, file)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rows := tableFor(t, dir, nil)
-	best, stderr, err := invoke(t, "model", "predict", model, "--rows", rows, "--raw", "--iterations", "best")
-	if err != nil || stderr != "" {
-		t.Fatal(stderr, err)
-	}
-	sameNumbers(t, 32, best, string(unpacked(t, filepath.Join(dir, "raw_0_6.csv"))))
-	if _, stderr, err := invoke(t, "model", "predict", model, "--rows", rows); err != nil || !strings.Contains(stderr, "best_iteration 5") || !strings.Contains(stderr, "--iterations best") {
-		t.Errorf("%q, %v", stderr, err)
-	}
-	if _, stderr, err := invoke(t, "model", "predict", model, "--rows", rows, "--iterations", "0:"); err != nil || stderr != "" {
-		t.Errorf("%q, %v", stderr, err)
-	}
-	for text, want := range map[string]string{"5": "START:COUNT", "a:b": "START:COUNT", "-1:2": "START:COUNT", "1:x": "count", "11:1": "11 iterations", "": ""} {
-		_, _, err := invoke(t, "model", "predict", model, "--rows", rows, "--iterations", text)
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "--iterations") || !strings.Contains(err.Error(), want)) {
-			t.Errorf("--iterations %q: %v", text, err)
-		}
-	}
-	plain := filepath.Join("..", "..", "bundles", "sample", "model.txt")
-	if _, _, err := invoke(t, "model", "predict", plain, "--rows", rows, "--iterations", "best"); err == nil || !strings.Contains(err.Error(), "records no best_iteration") {
-		t.Errorf("%v", err)
-	}
-	if _, _, err := invoke(t, "model", "predict", plain, "--rows", rows, "--engine", "leaves", "--iterations", "0:1"); err == nil || !strings.Contains(err.Error(), "all iterations only") {
-		t.Errorf("%v", err)
-	}
+	return name
 }
 
-func TestCheckDescribesAModelFile(t *testing.T) {
-	model := filepath.Join(t.TempDir(), "model.xgb") // as MLflow names it
-	if err := os.WriteFile(model, unpacked(t, filepath.Join(fixtures, "xgb_early_stopped", "model.ubj")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, _, err := invoke(t, "model", "check", model)
+// comparePredictions makes sure that a command line of model predict prints what a file of the fixture holds.
+func comparePredictions(t *testing.T, model, rows string, width int, want string, flags ...string) {
+	t.Helper()
+	out, _, err := invoke(t, append([]string{"model", "predict", model, "--rows", rows}, flags...)...)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %v", flags, err)
 	}
-	for _, want := range []string{"XGBoost UBJSON 3.2.0, binary:logistic", "11 in 11 iterations, 303 leaves, at most 32 in a tree; best_iteration 5", "engine    forest, kernel ", "features  14"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("%q is missing in\n%s", want, out)
+	sameNumbers(t, width, out, string(unpacked(t, want)))
+}
+
+// TestPredictPrintsWhatTheLibraryPredicted goes the whole way that a user goes, by files: what stands in prob.csv and raw.csv comes out.
+func TestPredictPrintsWhatTheLibraryPredicted(t *testing.T) {
+	eachFixture(t, func(t *testing.T, dir string, meta meta) {
+		for _, file := range meta.Files {
+			model := modelFile(t, dir, file)
+			m, err := loadModel(model, scorer.Auto)
+			if err != nil && meta.Expect == "either" {
+				if out, _, err := invoke(t, "model", "predict", model, "--rows", tableFor(t, dir, nil)); err == nil || out != "" {
+					t.Errorf("%s does not load, and is scored: %q", file, out)
+				}
+				continue
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			rows := tableFor(t, dir, m.FeatureNames())
+			comparePredictions(t, model, rows, meta.Width, filepath.Join(dir, "raw.csv"), "--raw")
+			comparePredictions(t, model, rows, meta.Width, filepath.Join(dir, "prob.csv"))
 		}
-	}
-	out, _, err = invoke(t, "model", "check", model, "--json")
-	var info modelJSON
-	if err != nil || json.Unmarshal([]byte(out), &info) != nil || info.Trees != 11 || info.Leaves != 303 || info.LargestTree != 32 || info.BestIteration == nil || *info.BestIteration != 5 ||
-		info.Engine != "forest" || !slices.Contains(info.Kernels, info.Kernel) || info.FeatureCount != 14 || info.Outputs != 1 {
-		t.Errorf("%v\n%s", err, out)
-	}
-	if out, _, err := invoke(t, "model", "check", "sample", "--engine", "leaves"); err != nil || !strings.Contains(out, "engine    leaves\n") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	if err := os.WriteFile(model, []byte("hello"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, _, err := invoke(t, "model", "check", model); err == nil || out != "" || !strings.Contains(err.Error(), model) {
-		t.Errorf("%v %q", err, out)
-	}
+	})
 }
