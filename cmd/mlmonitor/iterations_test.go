@@ -47,8 +47,8 @@ func TestAPartOfTheIterationsIsWhatTheLibraryPredictsOfIt(t *testing.T) {
 			}
 		})
 	})
-	if n := compared.Load(); n != 9+2*12 {
-		t.Errorf("%d ranges were compared; there are 9 of LightGBM, and 12 of XGBoost in two formats", n)
+	if n := compared.Load(); n != 9+2*16 {
+		t.Errorf("%d ranges were compared; there are 9 of LightGBM, and 16 of XGBoost in two formats", n)
 	}
 }
 
