@@ -16,6 +16,9 @@ func SelectIterations(m Model, text string) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: this engine scores all iterations only", m.Format())
 	}
+	if f.Iterations() == 0 {
+		return nil, fmt.Errorf("%q: a model without trees has no iterations", text)
+	}
 	if text == "best" {
 		best, ok := f.BestIteration()
 		if !ok {
@@ -34,7 +37,7 @@ func SelectIterations(m Model, text string) (Model, error) {
 			return nil, fmt.Errorf("%q: the count %q is not an integer", text, rest)
 		}
 	}
-	if start >= f.Iterations() && f.Iterations() > 0 {
+	if start >= f.Iterations() {
 		return nil, fmt.Errorf("%q: the model has %d iterations, numbered from 0", text, f.Iterations())
 	}
 	return f.Range(start, count), nil

@@ -86,6 +86,7 @@ func (x *xgboost) version(doc value, format string) error {
 		return fmt.Errorf("model.version is %d.%d.%d: XGBoost 1, 2 and 3 are known", version[0], version[1], version[2])
 	}
 	x.model.format = fmt.Sprintf("XGBoost %s %d.%d.%d", format, version[0], version[1], version[2])
+	x.forest.sortsQuantiles = version[0] == 3 && version[1] >= 4
 	return nil
 }
 
@@ -124,6 +125,9 @@ func (x *xgboost) params(learner value) error {
 	x.perRound = max(classes, 1)
 	if err := x.base(); err != nil {
 		return fmt.Errorf("%s.base_score: %w", path, err)
+	}
+	if x.forest.objective == "reg:expectileerror" && x.model.outputs > 1 {
+		return fmt.Errorf("objective reg:expectileerror with %d expectiles: this engine scores one", x.model.outputs)
 	}
 	return x.featureNames(learner)
 }

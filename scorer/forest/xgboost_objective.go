@@ -12,8 +12,9 @@ var xgbConverters = map[string]func([]float64){
 	"binary:logitraw": nil, "binary:hinge": xgbHinge,
 	"multi:softprob": xgbSoftmax, "multi:softmax": nil, // a class, see transform
 	"count:poisson": xgbExp, "reg:gamma": xgbExp, "reg:tweedie": xgbExp, "survival:cox": xgbExp, "survival:aft": xgbExp,
-	"reg:squarederror": nil, "reg:linear": nil, "reg:squaredlogerror": nil, "reg:pseudohubererror": nil, "reg:absoluteerror": nil, "reg:quantileerror": nil,
-	"rank:pairwise": nil, "rank:ndcg": nil, "rank:map": nil,
+	"reg:squarederror": nil, "reg:linear": nil, "reg:squaredlogerror": nil, "reg:pseudohubererror": nil, "reg:absoluteerror": nil, "reg:quantileerror": nil, // see transform
+	"reg:expectileerror": nil, // of one expectile
+	"rank:pairwise":      nil, "rank:ndcg": nil, "rank:map": nil,
 }
 
 // xgbMargin is the link of the objective: the margin of a base score (ProbToMargin).
@@ -56,7 +57,11 @@ func (m *xgbForest) transform(margins, out []float64, n, outputs int) {
 		return
 	}
 	copy(out, margins)
-	if convert := xgbConverters[m.objective]; convert != nil {
+	convert := xgbConverters[m.objective]
+	if m.objective == "reg:quantileerror" && m.sortsQuantiles {
+		convert = slices.Sort[[]float64]
+	}
+	if convert != nil {
 		for i := range n {
 			convert(out[i*outputs : (i+1)*outputs])
 		}

@@ -3,13 +3,15 @@ package forest
 // xgbForest is the body of an XGBoost model: float32 throughout, also the rows.
 type xgbForest struct {
 	objective string
-	base      []float32 // margin that each output begins with
-	trees     []xgbTree
-	weights   []float32 // of dart, one a tree; nil otherwise
-	rounds    []int32   // the first tree of each round, and the number of trees
-	nodes     []xgbNode
-	sets      []uint32 // words of categorical sets
-	grove     *grove[float32]
+	// sortsQuantiles says that the writer, 3.4 or later, puts several quantiles of one row in ascending order.
+	sortsQuantiles bool
+	base           []float32 // margin that each output begins with
+	trees          []xgbTree
+	weights        []float32 // of dart, one a tree; nil otherwise
+	rounds         []int32   // the first tree of each round, and the number of trees
+	nodes          []xgbNode
+	sets           []uint32 // words of categorical sets
+	grove          *grove[float32]
 }
 
 type xgbTree struct {

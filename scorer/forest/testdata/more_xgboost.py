@@ -1,5 +1,5 @@
 """Writes fixtures with the XGBoost that is installed: `python more_xgboost.py`, in this folder, gives the same files again. 2.1.4 writes xgb21_vector_leaf,
-3.2.0 xgb_gblinear_multi, 3.4.1 xgb34_vector_leaf_dart."""
+3.2.0 xgb_gblinear_multi, 3.4.1 xgb34_vector_leaf_dart, xgb34_quantiles and xgb34_expectile."""
 import json
 import os
 
@@ -35,7 +35,7 @@ def save(name, note, rounds, label=Y, ranges=(), **params):
     data = xgboost.DMatrix(every)
     meta = {
         "name": name, "library": "xgboost", "version": xgboost.__version__, "files": ["model.json", "model.ubj"], "features": 5,
-        "outputs": Y.shape[1], "trees": len(trees), "rows": len(every), "expect": "score", "width": 32,
+        "outputs": booster.predict(data, output_margin=True).reshape(len(every), -1).shape[1], "trees": len(trees), "rows": len(every), "expect": "score", "width": 32,
         "note": note, "categorical": [], "ranges": [],
     }
     for begin, end in ((0, 0), *ranges):
@@ -58,3 +58,5 @@ if xgboost.__version__ == "3.2.0":
     save("xgb_gblinear_multi", "gblinear begins all outputs with the first base score", 5, booster="gblinear")
 if xgboost.__version__ == "3.4.1":
     save("xgb34_vector_leaf_dart", "vector leaves with dart, which 3.4 trains", 6, ranges=((0, 3), (2, 5)), booster="dart", rate_drop=0.5, **VECTORS)
+    save("xgb34_quantiles", "3.4 puts quantiles that cross into order", 8, label=Y[:, 0], objective="reg:quantileerror", quantile_alpha=[0.3, 0.5, 0.7], max_depth=3, eta=1.0)
+    save("xgb34_expectile", "an objective of 3.3 and later", 3, label=Y[:, 0], objective="reg:expectileerror", expectile_alpha=[0.8], max_depth=3)
