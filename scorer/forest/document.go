@@ -149,21 +149,12 @@ func (v value) floats(path string, n int) ([]float32, error) {
 	return all, nil
 }
 
-// parseFloat32 rounds once. NaN and Infinity may stand in a document, but in no field that is read.
-func parseFloat32(s string) (float32, error) {
-	f, err := strconv.ParseFloat(s, 32)
-	if err != nil {
-		return 0, fmt.Errorf("%q is no float32", clip(s))
-	}
-	return float32(f), nil
-}
-
 // integers gives a list of n integers of 32 bits; n < 0 for any number.
 func (v value) integers(path string, n int) ([]int32, error) {
 	all := make([]int32, 0, min(max(n, 0), v.count))
 	err := v.eachNumber(func(s string) error {
-		i, err := strconv.ParseInt(s, 10, 32)
-		if err != nil {
+		i, ok := parseInteger(s)
+		if !ok || int(int32(i)) != i {
 			return fmt.Errorf("%q is no integer of 32 bits", clip(s))
 		}
 		all = append(all, int32(i))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // readJSON reads a whole document as XGBoost writes it: RFC 8259, and the numbers NaN, Infinity and -Infinity. encoding/json would not do: it
@@ -91,39 +92,49 @@ func (r *jsonReader) value(depth int) (value, error) {
 
 // numberLength is the length of the number that begins the text, 0 where none does.
 func numberLength(b []byte) int {
-	for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
-		if bytes.HasPrefix(b, []byte(word)) {
-			return len(word)
+	if len(b) > 0 && b[0]-'0' > 9 {
+		for _, word := range []string{"NaN", "Infinity", "-Infinity"} {
+			if bytes.HasPrefix(b, []byte(word)) {
+				return len(word)
+			}
 		}
 	}
-	at, digits := 0, func(at int) int {
-		for at < len(b) && '0' <= b[at] && b[at] <= '9' {
-			at++
-		}
-		return at
+	at := 0
+	if len(b) > 0 && b[0] == '-' {
+		at = 1
 	}
-	if at < len(b) && b[at] == '-' {
-		at++
-	}
-	whole := digits(at)
+	whole := at + digitsLength(b[at:])
 	if whole == at || b[at] == '0' && whole > at+1 {
 		return 0
 	}
 	if at = whole; at < len(b) && b[at] == '.' {
-		if at = digits(at + 1); at == whole+1 {
+		n := digitsLength(b[at+1:])
+		if n == 0 {
 			return 0
 		}
+		at += 1 + n
 	}
-	if at < len(b) && (b[at] == 'e' || b[at] == 'E') {
-		exponent := at + 1
-		if exponent < len(b) && (b[exponent] == '+' || b[exponent] == '-') {
-			exponent++
+	if at < len(b) && b[at]|0x20 == 'e' {
+		at++
+		if at < len(b) && (b[at] == '+' || b[at] == '-') {
+			at++
 		}
-		if at = digits(exponent); at == exponent {
+		n := digitsLength(b[at:])
+		if n == 0 {
 			return 0
 		}
+		at += n
 	}
 	return at
+}
+
+func digitsLength(b []byte) int {
+	for i, c := range b {
+		if c-'0' > 9 {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // string reads a string, with encoding/json for its escapes.
@@ -230,10 +241,19 @@ func (r *jsonReader) numbers() (value, bool) {
 	return value{}, false
 }
 
-// eachJSONNumber calls f with each number of an array's text, which numbers has checked.
+// eachJSONNumber calls f with each number of an array's text, which numbers has checked: one or more, with a comma between, and spaces anywhere. The number
+// is not copied: f must not keep it.
 func eachJSONNumber(text []byte, f func(string) error) error {
-	for word := range bytes.SplitSeq(text, []byte(",")) {
-		if err := f(string(bytes.TrimSpace(word))); err != nil {
+	for at := 0; at < len(text); {
+		if c := text[at]; c == ',' || isSpace(c) {
+			at++
+			continue
+		}
+		start := at
+		for at < len(text) && text[at] != ',' && !isSpace(text[at]) {
+			at++
+		}
+		if err := f(unsafe.String(&text[start], at-start)); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -53,22 +54,23 @@ func (s *section) integer(key string, least, most int) (int, error) {
 	return n, nil
 }
 
-// integers reads exactly n numbers.
-func (s *section) integers(key string, n int) ([]int, error) {
-	all := make([]int, 0, min(n, len(s.values[key])))
+// integers reads exactly n numbers. The memory of into, which may be nil, is used again.
+func (s *section) integers(into []int, key string, n int) ([]int, error) {
+	all := slices.Grow(into[:0], min(n, len(s.values[key])/2+1))
 	err := s.each(key, n, func(word string) error {
-		v, err := strconv.ParseInt(word, 10, 64)
-		if err != nil {
+		v, ok := parseInteger(word)
+		if !ok {
 			return fmt.Errorf("%q is not an integer", clip(word))
 		}
-		all = append(all, int(v))
+		all = append(all, v)
 		return nil
 	})
 	return all, err
 }
 
-func (s *section) floats(key string, n int) ([]float64, error) {
-	all := make([]float64, 0, min(n, len(s.values[key])))
+// floats reads exactly n numbers, as integers does.
+func (s *section) floats(into []float64, key string, n int) ([]float64, error) {
+	all := slices.Grow(into[:0], min(n, len(s.values[key])/2+1))
 	err := s.each(key, n, func(word string) error {
 		v, err := parseFloat(word)
 		all = append(all, v)
@@ -83,8 +85,19 @@ func (s *section) each(key string, n int, f func(string) error) error {
 	if err != nil {
 		return err
 	}
-	found := 0
-	for word := range bytes.FieldsSeq(v) {
+	found, at := 0, 0
+	for {
+		for at < len(v) && isSpace(v[at]) {
+			at++
+		}
+		if at == len(v) {
+			break
+		}
+		start := at
+		for at < len(v) && !isSpace(v[at]) {
+			at++
+		}
+		word := v[start:at]
 		if found == n {
 			return s.errorf("%s has more than %d values", key, n)
 		}
@@ -102,26 +115,6 @@ func (s *section) each(key string, n int, f func(string) error) error {
 	return nil
 }
 
-var errNotANumber = errors.New("not a number")
-
-// parseFloat reads a decimal number or ±inf. Go itself would also read 0x1p3, and nan, which no model may hold.
-func parseFloat(word string) (float64, error) {
-	if word != "inf" && word != "-inf" {
-		for i := range len(word) {
-			if c := word[i]; c-'0' > 9 && c != '.' && c != '-' && c != '+' && c|0x20 != 'e' {
-				return 0, fmt.Errorf("%q: %w", clip(word), errNotANumber)
-			}
-		}
-	}
-	v, err := strconv.ParseFloat(word, 64)
-	if errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("%q is beyond a float64", clip(word))
-	} else if err != nil {
-		return 0, fmt.Errorf("%q: %w", clip(word), errNotANumber)
-	}
-	return v, nil
-}
-
 // lightgbm reads a text model from front to back.
 type lightgbm struct {
 	data  []byte
@@ -129,6 +122,7 @@ type lightgbm struct {
 	start []int // of each tree
 	model *Model
 	trees *lgbForest
+	parts treeParts // of the last tree: its memory is used again
 }
 
 func loadLightGBM(data []byte) (*Model, error) {
@@ -272,7 +266,7 @@ func (l *lightgbm) checkSizes(head *section) error {
 		return nil
 	}
 	n := len(l.start)
-	sizes, err := head.integers("tree_sizes", n)
+	sizes, err := head.integers(nil, "tree_sizes", n)
 	if err != nil {
 		return err
 	}

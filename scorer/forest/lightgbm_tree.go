@@ -11,7 +11,7 @@ type treeParts struct {
 	leaves                 int
 	feature, decision      []int
 	left, right            []int
-	threshold              []float64
+	threshold, value       []float64
 	boundaries, setWords   []int // of categorical sets
 	firstNode, firstLeaf   int32 // in the model
 	firstSetWord, setCount int
@@ -36,7 +36,8 @@ func (l *lightgbm) tree() error {
 
 func (l *lightgbm) addTree(s *section) error {
 	m, features := l.trees, l.model.features
-	p := treeParts{firstNode: int32(len(m.nodes)), firstLeaf: int32(len(m.values)), firstSetWord: len(m.sets)}
+	p := &l.parts
+	p.firstNode, p.firstLeaf, p.firstSetWord = int32(len(m.nodes)), int32(len(m.values)), len(m.sets)
 	var err error
 	// No more leaves than the file has bytes for: a wrong count costs nothing.
 	if p.leaves, err = s.integer("num_leaves", 1, math.MaxInt32); err != nil {
@@ -45,17 +46,16 @@ func (l *lightgbm) addTree(s *section) error {
 	if p.setCount, err = s.integer("num_cat", 0, math.MaxInt32); err != nil {
 		return err
 	}
-	values, err := s.floats("leaf_value", p.leaves)
-	if err != nil {
+	if p.value, err = s.floats(p.value, "leaf_value", p.leaves); err != nil {
 		return err
 	}
-	for i, v := range values {
+	for i, v := range p.value {
 		if math.IsInf(v, 0) {
 			return s.errorf("leaf_value %d is not finite", i)
 		}
 	}
 	t := tree{root: ^p.firstLeaf, first: p.firstLeaf}
-	m.values = append(m.values, values...)
+	m.values = append(m.values, p.value...)
 	if len(m.values) > math.MaxInt32 {
 		return s.errorf("the model has more than %d leaves", math.MaxInt32)
 	}
@@ -84,20 +84,20 @@ func (p *treeParts) readSplits(s *section) (err error) {
 		key string
 		to  *[]int
 	}{{"split_feature", &p.feature}, {"decision_type", &p.decision}, {"left_child", &p.left}, {"right_child", &p.right}} {
-		if *array.to, err = s.integers(array.key, n); err != nil {
+		if *array.to, err = s.integers(*array.to, array.key, n); err != nil {
 			return err
 		}
 	}
-	if p.threshold, err = s.floats("threshold", n); err != nil {
+	if p.threshold, err = s.floats(p.threshold, "threshold", n); err != nil {
 		return err
 	}
-	if p.setCount == 0 {
+	if p.setWords = p.setWords[:0]; p.setCount == 0 {
 		return nil
 	}
 	if p.setCount > n {
 		return s.errorf("num_cat is %d, the tree has %d splits", p.setCount, n)
 	}
-	if p.boundaries, err = s.integers("cat_boundaries", p.setCount+1); err != nil {
+	if p.boundaries, err = s.integers(p.boundaries, "cat_boundaries", p.setCount+1); err != nil {
 		return err
 	}
 	if p.boundaries[0] != 0 {
@@ -108,7 +108,7 @@ func (p *treeParts) readSplits(s *section) (err error) {
 			return s.errorf("cat_boundaries: %d follows %d", p.boundaries[i+1], p.boundaries[i])
 		}
 	}
-	p.setWords, err = s.integers("cat_threshold", p.boundaries[p.setCount])
+	p.setWords, err = s.integers(p.setWords, "cat_threshold", p.boundaries[p.setCount])
 	return err
 }
 
@@ -202,11 +202,11 @@ func readLinear(s *section, m *lgbForest, leaves, modelFeatures int) ([]linearLe
 	} else if string(bytes.TrimSpace(flag)) != "1" {
 		return nil, s.errorf("is_linear is %q, must be 0 or 1", clip(string(flag)))
 	}
-	constants, err := s.floats("leaf_const", leaves)
+	constants, err := s.floats(nil, "leaf_const", leaves)
 	if err != nil {
 		return nil, err
 	}
-	counts, err := s.integers("num_features", leaves)
+	counts, err := s.integers(nil, "num_features", leaves)
 	if err != nil {
 		return nil, err
 	}
@@ -217,11 +217,11 @@ func readLinear(s *section, m *lgbForest, leaves, modelFeatures int) ([]linearLe
 		}
 		total += n
 	}
-	features, err := s.integers("leaf_features", total)
+	features, err := s.integers(nil, "leaf_features", total)
 	if err != nil {
 		return nil, err
 	}
-	coefficients, err := s.floats("leaf_coeff", total)
+	coefficients, err := s.floats(nil, "leaf_coeff", total)
 	if err != nil {
 		return nil, err
 	}
