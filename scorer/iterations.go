@@ -34,7 +34,10 @@ func SelectIterations(m Model, text string) (Model, error) {
 			return nil, fmt.Errorf("%q: the count %q is not an integer", text, rest)
 		}
 	}
-	if start >= f.Iterations() && f.Iterations() > 0 {
+	if f.Iterations() == 0 {
+		return nil, fmt.Errorf("%q: the model has no iterations, it can only be scored as a whole", text)
+	}
+	if start >= f.Iterations() {
 		return nil, fmt.Errorf("%q: the model has %d iterations, numbered from 0", text, f.Iterations())
 	}
 	return f.Range(start, count), nil
