@@ -65,7 +65,7 @@ func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Con
 			return nil, err
 		}
 		log.Info("bundle loaded", "name", bundle.ID.Name, "version", bundle.ID.Version, "digest", bundle.ID.Digest, "model", bundle.Model.Format(),
-			"trees", bundle.Model.Trees(), "scores", scorer.Exactness(bundle.Model))
+			"trees", bundle.Model.Trees(), "scores", scorer.Exactness(bundle.Model), "kernel", scorer.Kernel(bundle.Model))
 		return consumer.New(c, topics, bundle, log, reg), nil
 	})
 }

@@ -16,9 +16,6 @@ func SelectIterations(m Model, text string) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: this engine scores all iterations only", m.Format())
 	}
-	if f.Iterations() == 0 {
-		return nil, fmt.Errorf("%q: a model without trees has no iterations", text)
-	}
 	if text == "best" {
 		best, ok := f.BestIteration()
 		if !ok {
@@ -36,6 +33,9 @@ func SelectIterations(m Model, text string) (Model, error) {
 		if count, err = strconv.Atoi(rest); err != nil {
 			return nil, fmt.Errorf("%q: the count %q is not an integer", text, rest)
 		}
+	}
+	if f.Iterations() == 0 {
+		return nil, fmt.Errorf("%q: the model has no iterations, it can only be scored as a whole", text)
 	}
 	if start >= f.Iterations() {
 		return nil, fmt.Errorf("%q: the model has %d iterations, numbered from 0", text, f.Iterations())

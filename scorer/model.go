@@ -33,6 +33,14 @@ const (
 	Leaves Engine = "leaves"
 )
 
+// Kernel names the vector kernel, or the plain way, that this machine scores a model's batches with; "" for the leaves engine.
+func Kernel(m Model) string {
+	if f, ok := m.(*forest.Model); ok {
+		return f.Kernel(256)
+	}
+	return ""
+}
+
 // LoadModel reads a model file with an engine. The format is found from the content, whatever the name; only the name .txt, which is LightGBM's,
 // must not stand on XGBoost's JSON or UBJSON: there somebody has mixed up two files.
 func LoadModel(name string, data []byte, engine Engine) (Model, error) {

@@ -87,6 +87,7 @@ func TestIterationsThatCannotBeScoredAreRefused(t *testing.T) {
 	dir := filepath.Join(fixtures, "xgb_early_stopped")
 	model, rows := modelFile(t, dir, "model.ubj"), tableFor(t, dir, nil)
 	linear := modelFile(t, filepath.Join(fixtures, "xgb_gblinear"), "model.json")
+	treeless := modelFile(t, filepath.Join(fixtures, "xgb_no_trees"), "model.json")
 	sample := filepath.Join("..", "..", "bundles", "sample", "model.txt")
 	for _, c := range []struct{ model, engine, text, want string }{
 		{model, "auto", "5", "START:COUNT"},
@@ -98,8 +99,10 @@ func TestIterationsThatCannotBeScoredAreRefused(t *testing.T) {
 		{model, "auto", "1:x", "count"},
 		{model, "auto", "1:2:3", "count"},
 		{model, "auto", "11:1", "11 iterations"},
-		{linear, "auto", "0:", "no iterations"},
-		{linear, "auto", "best", "no iterations"},
+		{linear, "auto", "0:1", "no iterations"},
+		{linear, "auto", "3:1", "no iterations"},
+		{linear, "auto", "best", "records no best_iteration"},
+		{treeless, "auto", "5:", "no iterations"},
 		{sample, "auto", "best", "records no best_iteration"},
 		{sample, "leaves", "0:1", "all iterations only"},
 		{sample, "leaves", "best", "all iterations only"},

@@ -63,7 +63,7 @@ func describe(m scorer.Model) modelJSON {
 		Engine: string(scorer.Leaves), Exactness: scorer.Exactness(m),
 	}
 	if f, ok := m.(*forest.Model); ok {
-		info.Engine, info.Kernel, info.Kernels = string(scorer.Forest), f.Kernel(256), f.Kernels()
+		info.Engine, info.Kernel, info.Kernels = string(scorer.Forest), scorer.Kernel(m), f.Kernels()
 		iterations := f.Iterations()
 		leaves, largest := f.Leaves()
 		info.Iterations, info.Leaves, info.LargestTree = &iterations, &leaves, &largest

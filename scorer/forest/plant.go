@@ -9,6 +9,9 @@ type planting[T number] struct {
 	grower grower
 	ops    []op
 	labels []labelOp
+	// of the tree that is surveyed
+	stack   []int32
+	numeric []split
 }
 
 // plant makes the grove of all trees of a forest, for one kernel.
@@ -17,7 +20,7 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 		kernel: chosen, features: features, outputs: len(base), base: base, source: from, roots: roots,
 		free: &blocks[T]{others: make(chan *block[T], keptBlocks)}, trees: make([]sliced, len(roots)), steps: newSteps(len(roots)),
 	}
-	p := planting[T]{grove: g, asking: newAsking(), grower: grower{of: from.split}}
+	p := planting[T]{grove: g, asking: newAsking(features), grower: grower{of: from.split}}
 	splits := 0
 	for i, root := range roots {
 		splits += p.survey(i, root)
@@ -49,24 +52,32 @@ func plant[T number](from source[T], roots []root, features int, base []T, chose
 func (p *planting[T]) survey(i int, root root) int {
 	t := &p.trees[i]
 	t.output, t.number = root.output, int32(i)
-	if t.odd = !p.grower.read(root.at); t.odd {
-		return 0
-	}
-	for j := range p.grower.inOrder {
-		if b := &p.grower.inOrder[j]; b.leaf >= 0 {
-			_, constant := p.source.leafValue(t.number, b.leaf)
-			t.odd = t.odd || !constant
+	p.numeric = p.numeric[:0]
+	for stack := append(p.stack[:0], root.at); len(stack) > 0; {
+		s := p.source.split(stack[len(stack)-1])
+		stack = stack[:len(stack)-1]
+		switch {
+		case s.leaf < 0:
+			stack = append(stack, s.left, s.right)
+			p.stack = stack
+			if s.set == nil {
+				p.numeric = append(p.numeric, s)
+			}
+			continue
+		case t.leaves == maxLeaves:
+			t.odd = true
+		default:
+			_, constant := p.source.leafValue(t.number, s.leaf)
+			t.odd = !constant
+			t.leaves++
+		}
+		if t.odd {
+			return 0
 		}
 	}
-	if t.odd {
-		return 0
+	for i := range p.numeric {
+		p.asking.see(&p.numeric[i])
 	}
-	for j := range p.grower.inOrder {
-		if b := &p.grower.inOrder[j]; b.leaf < 0 && b.set == nil {
-			p.asking.see(&b.split)
-		}
-	}
-	t.leaves = p.grower.inOrder[0].leaves
 	t.slots = roundUp(t.leaves)
 	return int(t.slots) - 1
 }

@@ -1,8 +1,6 @@
 package forest
 
 import (
-	"cmp"
-	"maps"
 	"math"
 	"slices"
 )
@@ -22,6 +20,7 @@ const (
 	nanIsZero               // nothing is missing, NaN counts as 0
 	zeroRight               // 0 and NaN are missing, and go right
 	zeroLeft                // 0 and NaN are missing, and go left
+	layouts
 )
 
 // split is a split as every library means it, or with leaf >= 0 a leaf.
@@ -81,48 +80,58 @@ type questions struct {
 	slots   int
 }
 
+// rung is a feature in a layout: what thresholds are compared with.
 type rung struct {
-	feature int32
-	layout  layout
+	feature    int32
+	layout     layout
+	thresholds []float64 // in the order of the splits; once closed, ascending, each once
+	first      int       // of its ladders
 }
 
 // asking collects the questions of a forest; slots are known when it has seen all of them.
 type asking struct {
-	thresholds map[rung][]float64
 	questions
-	ladderOf map[rung]int // the first of its ladders
+	rungs []rung
+	of    []int32 // by feature and layout: the rung, counted from 1
 }
+
+func newAsking(features int) *asking { return &asking{of: make([]int32, features*int(layouts))} }
 
 // maxRank is the most thresholds of a ladder: a rank is a byte. More of them about one feature stand in several ladders.
 const maxRank = 255
 
-func newAsking() *asking { return &asking{thresholds: map[rung][]float64{}} }
+func (a *asking) rung(s *split) *int32 { return &a.of[int(s.feature)*int(layouts)+int(s.layout)] }
 
 // see takes note of a numeric split.
 func (a *asking) see(s *split) {
-	key := rung{s.feature, s.layout}
-	a.thresholds[key] = append(a.thresholds[key], s.threshold+0) // not -0
+	at := a.rung(s)
+	if *at == 0 {
+		a.rungs = append(a.rungs, rung{feature: s.feature, layout: s.layout})
+		*at = int32(len(a.rungs))
+	}
+	r := &a.rungs[*at-1]
+	r.thresholds = append(r.thresholds, s.threshold+0) // not -0
 }
 
 // close gives each numeric question its slot.
 func (a *asking) close() {
-	a.ladderOf = map[rung]int{}
-	for _, key := range slices.SortedFunc(maps.Keys(a.thresholds), func(p, q rung) int {
-		return cmp.Or(cmp.Compare(p.feature, q.feature), cmp.Compare(p.layout, q.layout))
-	}) {
-		all := a.thresholds[key]
-		slices.Sort(all)
-		all = slices.Clone(slices.Compact(all))
-		a.thresholds[key], a.ladderOf[key] = all, len(a.ladders)
-		for part := range slices.Chunk(all, maxRank) {
-			a.ladders = append(a.ladders, newLadder(key, part, a.slots))
+	for _, at := range a.of { // by feature, then layout
+		if at == 0 {
+			continue
+		}
+		r := &a.rungs[at-1]
+		slices.Sort(r.thresholds)
+		r.thresholds = slices.Clone(slices.Compact(r.thresholds))
+		r.first = len(a.ladders)
+		for part := range slices.Chunk(r.thresholds, maxRank) {
+			a.ladders = append(a.ladders, newLadder(r, part, a.slots))
 			a.slots += 1 + (len(part)+3)/4*4 // avx512 writes four at a time
 		}
 	}
 }
 
-func newLadder(key rung, thresholds []float64, slot int) ladder {
-	l := ladder{feature: key.feature, layout: key.layout, first: int32(slot), thresholds: thresholds, zero: -1}
+func newLadder(r *rung, thresholds []float64, slot int) ladder {
+	l := ladder{feature: r.feature, layout: r.layout, first: int32(slot), thresholds: thresholds, zero: -1}
 	size := 1
 	for size-1 < len(thresholds) {
 		size *= 2
@@ -131,13 +140,13 @@ func newLadder(key rung, thresholds []float64, slot int) ladder {
 	for len(l.padded) < size-1 {
 		l.padded = append(l.padded, math.Inf(1))
 	}
-	switch key.layout {
+	switch r.layout {
 	case nanRight, zeroRight:
 		l.nan = int32(len(thresholds))
 	case nanIsZero:
 		l.nan = l.rank(0)
 	}
-	if key.layout == zeroRight || key.layout == zeroLeft {
+	if r.layout == zeroRight || r.layout == zeroLeft {
 		l.zero = l.nan
 	}
 	return l
@@ -157,9 +166,9 @@ func (a *asking) resolve(b *branch) {
 
 // find gives the ladder of a numeric split, and its number there.
 func (a *asking) find(s *split) (ladder, number int) {
-	key := rung{s.feature, s.layout}
-	at, _ := slices.BinarySearch(a.thresholds[key], s.threshold+0)
-	return a.ladderOf[key] + at/maxRank, at % maxRank
+	r := &a.rungs[*a.rung(s)-1]
+	at, _ := slices.BinarySearch(r.thresholds, s.threshold+0)
+	return r.first + at/maxRank, at % maxRank
 }
 
 // place is the rank of a clean value.

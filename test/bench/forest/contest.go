@@ -90,15 +90,13 @@ func (c *contest) addOurs(text []byte) error {
 		return err
 	}
 	c.features = m.Features()
-	all, chosen, err := variants(m)
+	all, err := variants(m)
 	if err != nil {
 		return err
 	}
-	if chosen != nil {
-		c.Kernels = map[int]string{}
-		for _, batch := range batches {
-			c.Kernels[batch] = chosen(batch)
-		}
+	c.Kernels = map[int]string{}
+	for _, batch := range batches {
+		c.Kernels[batch] = m.Kernel(batch)
 	}
 	add := func(name string, m *forest.Model) error {
 		e := &local{rows: c.rows, features: c.features, score: m.Margins}

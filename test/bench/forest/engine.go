@@ -91,33 +91,22 @@ func threadTime() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// kernelled is the part of forest.Model that chooses how to score.
-type kernelled interface {
-	Kernels() []string
-	Kernel(rows int) string
-	With(kernel string) (*forest.Model, error)
-}
-
 // variant is a model that scores with one kernel only.
 type variant struct {
 	kernel string
 	model  *forest.Model
 }
 
-// variants of a model, one for each kernel of this machine; chosen names the kernel that the model itself takes for a batch.
-func variants(m *forest.Model) (all []variant, chosen func(rows int) string, err error) {
-	k, ok := any(m).(kernelled)
-	if !ok {
-		return nil, nil, nil
-	}
-	for _, name := range k.Kernels() {
-		only, err := k.With(name)
+// variants of a model, one for each kernel that it has on this machine.
+func variants(m *forest.Model) (all []variant, err error) {
+	for _, name := range m.Kernels() {
+		only, err := m.With(name)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		all = append(all, variant{name, only})
 	}
-	return all, k.Kernel, nil
+	return all, nil
 }
 
 // leavesScore scores with leaves, which takes LightGBM 4's text only when it says version 3; the trees of the two are written alike. One row
