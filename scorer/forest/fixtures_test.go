@@ -108,8 +108,8 @@ func fixtures(t testing.TB) (all []fixture) {
 			all = append(all, f)
 		}
 	}
-	if len(all) != 84+2*80 {
-		t.Fatalf("%d models; there are 84 of LightGBM, and 80 of XGBoost in two formats", len(all))
+	if len(all) != 84+2*81+2 {
+		t.Fatalf("%d models; there are 84 of LightGBM, and of XGBoost 81 in two formats and 2 in JSON only", len(all))
 	}
 	return all
 }

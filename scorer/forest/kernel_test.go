@@ -141,6 +141,7 @@ func randomXGBoost(r *rand.Rand, features, outputs, trees, leaves int, sets bool
 	for range outputs {
 		f.base = append(f.base, float32(r.NormFloat64()))
 	}
+	f.rules.unknownIsMissing = r.IntN(2) == 0
 	if r.IntN(2) == 0 {
 		for range trees {
 			f.weights = append(f.weights, r.Float32())

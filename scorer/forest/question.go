@@ -40,6 +40,7 @@ type set struct {
 	below        float64
 	rightIfIn    bool
 	missingRight bool
+	outIsMissing bool // what is not above, or not below, is missing too
 }
 
 // right answers for one value.
@@ -51,6 +52,8 @@ func (s *set) right(x float64) bool {
 	if x > s.above && x < s.below {
 		category := uint32(x)
 		in = category/32 < uint32(len(s.words)) && s.words[category/32]>>(category%32)&1 == 1
+	} else if s.outIsMissing {
+		return s.missingRight
 	}
 	return in == s.rightIfIn
 }

@@ -51,6 +51,9 @@ func (x *xgboost) read(doc value, format string) error {
 		x.vectors.trees, x.vectors.weights, x.vectors.rounds = x.forest.trees, x.forest.weights, x.forest.rounds
 		x.model.body = x.vectors
 	default:
+		if r := &x.forest.rules; r.treesFirst || r.dartTreesFirst && x.forest.weights != nil {
+			x.forest.last, x.forest.base = x.forest.base, make([]float32, x.model.outputs)
+		}
 		x.forest.grove = plant(x.forest, x.forest.roots(), x.model.features, x.forest.base, best())
 	}
 	x.bestIteration(learner)
@@ -86,7 +89,7 @@ func (x *xgboost) version(doc value, format string) error {
 		return fmt.Errorf("model.version is %d.%d.%d: XGBoost 1, 2 and 3 are known", version[0], version[1], version[2])
 	}
 	x.model.format = fmt.Sprintf("XGBoost %s %d.%d.%d", format, version[0], version[1], version[2])
-	x.forest.sortsQuantiles = version[0] == 3 && version[1] >= 4
+	x.forest.rules = rulesOf(version[0], version[1])
 	return nil
 }
 
@@ -152,7 +155,7 @@ func (x *xgboost) base() error {
 		if err != nil || score != score || math.IsInf(float64(score), 0) {
 			return fmt.Errorf("%q is not a finite number", clip(word))
 		}
-		margin, err := xgbMargin(x.forest.objective, score)
+		margin, err := x.forest.rules.margin(x.forest.objective, score)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,9 @@ func (m *xgbForest) split(at int32) split {
 	switch {
 	case n.categorical:
 		s.set = &set{words: m.sets[n.set : n.set+n.words], above: -math.SmallestNonzeroFloat64, below: maxCategory, rightIfIn: true, missingRight: !n.defaultLeft}
+		if m.rules.unknownIsMissing {
+			s.set.below, s.set.outIsMissing = float64(32*n.words), true
+		}
 	case math.IsInf(float64(n.condition), -1): // nothing is less: an empty set, of which nothing is a member
 		s.set = &set{missingRight: !n.defaultLeft}
 	default:
@@ -53,7 +56,14 @@ func (m *xgbForest) clean(values []float64) {
 	}
 }
 
-func (m *xgbForest) margins(rows, out []float64, n, _, _ int) { m.grove.margins(rows, out, n) }
+func (m *xgbForest) margins(rows, out []float64, n, _, outputs int) {
+	m.grove.margins(rows, out, n)
+	if m.last != nil {
+		for i, sum := range out {
+			out[i] = float64(float32(sum) + m.last[i%outputs])
+		}
+	}
+}
 
 func (m *xgbForest) kernel(rows int) kernel { return m.grove.kernel }
 

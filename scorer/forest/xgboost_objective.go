@@ -17,8 +17,11 @@ var xgbConverters = map[string]func([]float64){
 	"rank:pairwise":      nil, "rank:ndcg": nil, "rank:map": nil,
 }
 
-// xgbMargin is the link of the objective: the margin of a base score (ProbToMargin).
-func xgbMargin(objective string, score float32) (float32, error) {
+// margin is the link of the objective: the margin of a base score (ProbToMargin).
+func (r *xgbRules) margin(objective string, score float32) (float32, error) {
+	if objective == "binary:logitraw" && r.logitrawLink {
+		objective = "binary:logistic"
+	}
 	switch objective {
 	case "binary:logistic", "reg:logistic":
 		if !(0 <= score && score <= 1) {
@@ -58,7 +61,7 @@ func (m *xgbForest) transform(margins, out []float64, n, outputs int) {
 	}
 	copy(out, margins)
 	convert := xgbConverters[m.objective]
-	if m.objective == "reg:quantileerror" && m.sortsQuantiles {
+	if m.objective == "reg:quantileerror" && m.rules.sortsQuantiles {
 		convert = slices.Sort[[]float64]
 	}
 	if convert != nil {

@@ -194,6 +194,9 @@ func (x *xgboost) node(a xgbArrays, path string, at int32) (xgbNode, error) {
 	if !isCategorical {
 		return n, nil
 	}
+	if x.forest.rules.noCategories {
+		return xgbNode{}, fmt.Errorf("%s: node %d is a categorical split of XGBoost before 1.6: load and save the model with a later version, and see what that makes of it", path, at)
+	}
 	n.set = int32(len(x.forest.sets))
 	for _, c := range categories {
 		if c < 0 || c >= maxSetCategory {

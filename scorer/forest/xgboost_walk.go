@@ -3,15 +3,15 @@ package forest
 // xgbForest is the body of an XGBoost model: float32 throughout, also the rows.
 type xgbForest struct {
 	objective string
-	// sortsQuantiles says that the writer, 3.4 or later, puts several quantiles of one row in ascending order.
-	sortsQuantiles bool
-	base           []float32 // margin that each output begins with
-	trees          []xgbTree
-	weights        []float32 // of dart, one a tree; nil otherwise
-	rounds         []int32   // the first tree of each round, and the number of trees
-	nodes          []xgbNode
-	sets           []uint32 // words of categorical sets
-	grove          *grove[float32]
+	rules     xgbRules
+	base      []float32 // margin that each output begins with
+	last      []float32 // margin that is added to each output last; nil where it begins with it
+	trees     []xgbTree
+	weights   []float32 // of dart, one a tree; nil otherwise
+	rounds    []int32   // the first tree of each round, and the number of trees
+	nodes     []xgbNode
+	sets      []uint32 // words of categorical sets
+	grove     *grove[float32]
 }
 
 type xgbTree struct {
@@ -51,6 +51,8 @@ func (m *xgbForest) leaf(at int32, row []float64) int32 {
 		var left bool
 		switch {
 		case x != x:
+			left = n.defaultLeft
+		case n.categorical && m.rules.unknownIsMissing && !(0 <= x && x < float32(32*n.words)):
 			left = n.defaultLeft
 		case n.categorical:
 			left = !m.inSet(n, x)
