@@ -61,8 +61,15 @@ func (m *xgbForest) transform(margins, out []float64, n, outputs int) {
 	}
 	copy(out, margins)
 	convert := xgbConverters[m.objective]
-	if m.objective == "reg:quantileerror" && m.rules.sortsQuantiles {
-		convert = slices.Sort[[]float64]
+	switch m.objective {
+	case "reg:quantileerror":
+		if m.rules.sortsQuantiles {
+			convert = slices.Sort[[]float64]
+		}
+	case "binary:logistic", "reg:logistic":
+		if m.rules.sigmoidEnds {
+			convert = xgbEndingLogistic
+		}
 	}
 	if convert != nil {
 		for i := range n {
@@ -74,6 +81,12 @@ func (m *xgbForest) transform(margins, out []float64, n, outputs int) {
 func xgbLogistic(row []float64) {
 	for i, x := range row {
 		row[i] = float64(1 / (expf(min(-float32(x), 88.7)) + 1))
+	}
+}
+
+func xgbEndingLogistic(row []float64) {
+	for i, x := range row {
+		row[i] = float64(1 / (expf(-float32(x)) + 1))
 	}
 }
 

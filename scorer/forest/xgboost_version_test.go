@@ -61,3 +61,17 @@ func TestTheBaseComesFirstSince13(t *testing.T) {
 		t.Error("1.2 adds as 1.7 does, or 1.3 does not")
 	}
 }
+
+// TestAVeryLowMarginHasAProbabilitySince16: as 1.5.2, 1.6.2 and later say of -1e30 and -89.
+func TestAVeryLowMarginHasAProbabilitySince16(t *testing.T) {
+	for version, want := range map[string]float64{"[1,5,2]": 0, "[1,6,0]": 3.006636e-39, "[1,7,6]": 3.006636e-39} {
+		m, err := Load(edited(t, "xgb17_nan", `"version":\[1,7,6\]`, `"version":`+version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := []float64{-1e30, -89, 0}
+		if err := m.Transform(out, out); err != nil || float32(out[0]) != float32(want) || float32(out[1]) != float32(want) || out[2] != 0.5 {
+			t.Errorf("%s: %v, %v", version, out, err)
+		}
+	}
+}
