@@ -262,7 +262,7 @@ func TestADamagedOldModelIsRefusedCheaplyOrScores(t *testing.T) {
 			loaded++
 		}
 	})
-	if loaded == 0 {
+	if loaded == 0 && !testing.Short() { // which makes a fifth of the edits
 		t.Error("no damaged model loads: the edits are too coarse to test what scores")
 	}
 }
