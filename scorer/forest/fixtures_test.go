@@ -108,8 +108,8 @@ func fixtures(t testing.TB) (all []fixture) {
 			all = append(all, f)
 		}
 	}
-	if len(all) != 84+2*81+2 {
-		t.Fatalf("%d models; there are 84 of LightGBM, and of XGBoost 81 in two formats and 2 in JSON only", len(all))
+	if len(all) != 84+2*82+2 {
+		t.Fatalf("%d models; there are 84 of LightGBM, and of XGBoost 82 in two formats and 2 in JSON only", len(all))
 	}
 	return all
 }

@@ -61,3 +61,20 @@ func TestExpAtTheEdges(t *testing.T) {
 		t.Error("NaN is lost")
 	}
 }
+
+// TestLog1pfAndExpm1fAreTheCLibrarys does the same for log1pf of an argument up to 1, and expm1f of its negative.
+func TestLog1pfAndExpm1fAreTheCLibrarys(t *testing.T) {
+	all := table(t, ".", "libm32_1p.csv") // argument, log1pf where it is at most 1, expm1f of its negative
+	if len(all) < 3*3000 {
+		t.Fatalf("%d values", len(all))
+	}
+	for i := 0; i < len(all); i += 3 {
+		x := float32(all[i])
+		if got, want := expm1f(-x), float32(all[i+2]); got != want {
+			t.Errorf("expm1f(%v) = %v; the C library says %v", -x, got, want)
+		}
+		if got, want := log1pf(x), float32(all[i+1]); want == want && got != want {
+			t.Errorf("log1pf(%v) = %v; the C library says %v", x, got, want)
+		}
+	}
+}

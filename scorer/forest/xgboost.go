@@ -129,9 +129,6 @@ func (x *xgboost) params(learner value) error {
 	if err := x.base(); err != nil {
 		return fmt.Errorf("%s.base_score: %w", path, err)
 	}
-	if x.forest.objective == "reg:expectileerror" && x.model.outputs > 1 {
-		return fmt.Errorf("objective reg:expectileerror with %d expectiles: this engine scores one", x.model.outputs)
-	}
 	return x.featureNames(learner)
 }
 
@@ -160,6 +157,9 @@ func (x *xgboost) base() error {
 			return err
 		}
 		x.forest.base = append(x.forest.base, margin)
+	}
+	if x.forest.objective == "reg:expectileerror" {
+		expectileMargins(x.forest.base)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ var xgbConverters = map[string]func([]float64){
 	"multi:softprob": xgbSoftmax, "multi:softmax": nil, // a class, see transform
 	"count:poisson": xgbExp, "reg:gamma": xgbExp, "reg:tweedie": xgbExp, "survival:cox": xgbExp, "survival:aft": xgbExp,
 	"reg:squarederror": nil, "reg:linear": nil, "reg:squaredlogerror": nil, "reg:pseudohubererror": nil, "reg:absoluteerror": nil, "reg:quantileerror": nil, // see transform
-	"reg:expectileerror": nil, // of one expectile
+	"reg:expectileerror": expectiles,
 	"rank:pairwise":      nil, "rank:ndcg": nil, "rank:map": nil,
 }
 

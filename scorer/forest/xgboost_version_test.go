@@ -23,13 +23,6 @@ func TestQuantilesAreSortedSince34Only(t *testing.T) {
 	}
 }
 
-func TestSeveralExpectilesAreRefused(t *testing.T) {
-	_, err := Load(edited(t, "xgb34_quantiles", `"name":"reg:quantileerror"`, `"name":"reg:expectileerror"`))
-	if err == nil || !strings.Contains(err.Error(), "reg:expectileerror with 3 expectiles") {
-		t.Error(err)
-	}
-}
-
 func TestCategoriesBefore16AreRefused(t *testing.T) {
 	for version, refused := range map[string]bool{"[1,3,3]": true, "[1,5,2]": true, "[1,6,0]": false, "[1,7,6]": false} {
 		_, err := Load(edited(t, "xgb16_cat", `"version":\[1,6,2\]`, `"version":`+version))

@@ -1,6 +1,6 @@
 """Writes fixtures with the XGBoost that is installed: `python more_xgboost.py`, in this folder, gives the same files again. 1.2.1 writes
-xgb12_logitraw, 1.3.3 xgb13_dart, 1.6.2 xgb16_cat, 2.1.4 xgb21_vector_leaf, 3.2.0 xgb_gblinear_multi, 3.4.1 xgb34_vector_leaf_dart, xgb34_quantiles and
-xgb34_expectile."""
+xgb12_logitraw, 1.3.3 xgb13_dart, 1.6.2 xgb16_cat, 2.1.4 xgb21_vector_leaf, 3.2.0 xgb_gblinear_multi, 3.4.1 xgb34_vector_leaf_dart, xgb34_quantiles, xgb34_expectile
+and xgb34_expectiles."""
 import json
 import os
 
@@ -98,3 +98,4 @@ if xgboost.__version__ == "3.4.1":
     save("xgb34_vector_leaf_dart", "vector leaves with dart, which 3.4 trains", 6, ranges=((0, 3), (2, 5)), booster="dart", rate_drop=0.5, **VECTORS)
     save("xgb34_quantiles", "3.4 puts quantiles that cross into order", 8, label=Y[:, 0], objective="reg:quantileerror", quantile_alpha=[0.3, 0.5, 0.7], max_depth=3, eta=1.0)
     save("xgb34_expectile", "an objective of 3.3 and later", 3, label=Y[:, 0], objective="reg:expectileerror", expectile_alpha=[0.8], max_depth=3)
+    save("xgb34_expectiles", "each but the first is a step above the one before", 6, label=Y[:, 0], objective="reg:expectileerror", expectile_alpha=[0.2, 0.5, 0.9], max_depth=3, eta=0.8)
