@@ -9,12 +9,12 @@ PYTHON ?= python3
 PACKAGES ?= ./...
 IMAGE ?= mlmonitor:local
 FUZZ_TIME ?= 20s
-PEERS ?= all
+PEERS ?=
 ROUNDS ?= 5
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench bench-forest torture-smoke fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-forest torture-smoke fuzz train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,11 @@ lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the 
 	shellcheck $(SCRIPTS)
 	.cache/venv-lint/bin/hadolint Dockerfile
 
-bench: ## measure on a real Kafka: consume only, exactly-once pass-through, and score
-	go run ./test/bench
+bench-pipeline: .cache/bench/bundle/bundle.json ## compare scoring with copying on a real Kafka (PEERS=all adds others; ROUNDS=5; ARGS)
+	go run ./test/bench/pipeline -bundle .cache/bench/bundle -rounds '$(ROUNDS)' $(ARGS)
 
 bench-forest: .cache/bench-forest/made ## compare the tree engine with others (PEERS=all, none or some; ROUNDS=5); the first time takes long
-	go run ./test/bench/forest -peers '$(PEERS)' -rounds '$(ROUNDS)'
+	go run ./test/bench/forest -peers '$(or $(PEERS),all)' -rounds '$(ROUNDS)'
 
 torture-smoke: ## kill and restart everything under load on real servers, and count: nothing lost, nothing doubled
 	MLMONITOR_TORTURE=full go test ./test/e2e -run TestNothingIsLostOrDoubledUnderKills -count=1 -timeout 60m -v
@@ -56,11 +56,8 @@ fuzz: ## run every fuzz target for FUZZ_TIME (20s)
 	  done || exit 1; \
 	done
 
-train: build .cache/venv/installed ## train the sample bundle anew into bundles/sample
-	mkdir -p .cache/train
-	bin/mlmonitor produce --count 590000 --out .cache/train/events.jsonl --labels .cache/train/labels.csv
-	.cache/venv/bin/python training/train.py --events .cache/train/events.jsonl --labels .cache/train/labels.csv \
-	  --contract training/contract.yaml --out bundles/sample
+train: .cache/train/events.jsonl .cache/venv/installed ## train the sample bundle anew into bundles/sample
+	$(TRAIN) --out bundles/sample
 	git diff --stat -- bundles/sample
 
 image: ## build the container image; needs a container engine
@@ -71,6 +68,17 @@ secrets: ## make random passwords for docker-compose.yml in secrets/, once
 
 clean: ## remove what was built; secrets and the demo's data stay
 	rm -rf bin .cache
+
+TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.jsonl --labels .cache/train/labels.csv --contract training/contract.yaml
+
+.cache/train/events.jsonl: $(wildcard producer/simulator*.go)
+	$(MAKE) build
+	mkdir -p .cache/train
+	bin/mlmonitor produce --count 590000 --out $@ --labels .cache/train/labels.csv
+
+.cache/bench/bundle/bundle.json: .cache/train/events.jsonl .cache/venv/installed $(wildcard training/*.py) training/contract.yaml
+	mkdir -p $(@D)
+	$(TRAIN) --trees 500 --leaves 63 --name bench --out $(@D)
 
 .cache/venv/installed: training/requirements.txt
 	test/stack/apt.sh libgomp1 # LightGBM needs it

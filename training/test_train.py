@@ -170,7 +170,7 @@ def write_small_set(folder, count=6000):
 
 
 def build(folder, out, trees=40):
-    return train.build(folder / "events.jsonl", folder / "labels.csv", HERE / "contract.yaml", folder / out, trees, "small")
+    return train.build(folder / "events.jsonl", folder / "labels.csv", HERE / "contract.yaml", folder / out, trees, 31, "small")
 
 
 def contents(folder):

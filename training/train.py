@@ -29,7 +29,6 @@ EXAMPLES_EACH = 4  # of every decision, beside those that show a case of their o
 PARAMETERS = {
     "objective": "binary",
     "learning_rate": 0.05,
-    "num_leaves": 31,
     "min_data_in_leaf": 60,
     "max_bin": 255,
     "lambda_l2": 5.0,
@@ -82,9 +81,9 @@ class Data:
         return index
 
 
-def train(data, names, split, trees):
+def train(data, names, split, trees, leaves):
     rows = lightgbm.Dataset(data.rows[:split], label=data.frauds[:split], feature_name=names, params={"max_bin": PARAMETERS["max_bin"]})
-    return lightgbm.train(PARAMETERS, rows, num_boost_round=trees)
+    return lightgbm.train(PARAMETERS | {"num_leaves": leaves}, rows, num_boost_round=trees)
 
 
 def thresholds(probabilities):
@@ -131,13 +130,13 @@ def utc(time):
     return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
 
 
-def build(events, labels, contract_path, out, trees, name):
+def build(events, labels, contract_path, out, trees, leaves, name):
     contract = Contract(Path(contract_path).read_text(encoding="utf-8"))
     data = Data(contract, events, read_labels(labels))
     split = data.split()
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    train(data, contract.names, split, trees).save_model(out / "model.txt")
+    train(data, contract.names, split, trees, leaves).save_model(out / "model.txt")
 
     # From here on the model is what a scorer loads: the file.
     model = lightgbm.Booster(model_file=out / "model.txt")
@@ -190,8 +189,9 @@ def main(arguments):
     parser.add_argument("--out", required=True, help="folder of the bundle")
     parser.add_argument("--name", default="sample", help="name of the bundle")
     parser.add_argument("--trees", type=int, default=240)
+    parser.add_argument("--leaves", type=int, default=31, help="leaves of a tree at most")
     args = parser.parse_args(arguments)
-    training = build(args.events, args.labels, args.contract, args.out, args.trees, args.name)
+    training = build(args.events, args.labels, args.contract, args.out, args.trees, args.leaves, args.name)
     json.dump(training, sys.stdout, indent=2)
     print()
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -123,6 +124,27 @@ func connect(s script) (*Cluster, error) {
 		return nil, fmt.Errorf("the Kafka in %s was not started with KAFKA_SECURE=1", s.dir)
 	}
 	return c, nil
+}
+
+// PIDs are the process ids of the nodes that were started last, in order.
+func (c *Cluster) PIDs() ([]int, error) {
+	files, err := filepath.Glob(filepath.Join(c.script.dir, "[0-9]*", "pid"))
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all = append(all, pid)
+	}
+	return all, nil
 }
 
 // Kill ends node i, counted from 0, by SIGKILL, and returns when it is gone.
