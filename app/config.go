@@ -22,6 +22,7 @@ type Config struct {
 	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	OpsHost  string `envconfig:"OPS_HOST" default:"127.0.0.1" desc:"address that /health, /ready and /metrics listen on"`
 	OpsPort  int    `envconfig:"OPS_PORT" desc:"port of the same; default: demo 9100, score 9101, audit 9102"`
+	OpsPprof bool   `envconfig:"OPS_PPROF" default:"false" desc:"serve profiles of the running process under /debug/pprof/ of the same port, for go tool pprof"`
 }
 
 // Validate names the variable that is wrong.

@@ -150,8 +150,8 @@ func (d *demo) listen(cfg *Config, log *slog.Logger) error {
 		port = demoPort
 	}
 	var err error
-	if d.ops, err = newOpsServer(cfg.OpsHost, port, log); errors.Is(err, syscall.EADDRINUSE) && cfg.OpsPort == 0 {
-		d.ops, err = newOpsServer(cfg.OpsHost, 0, log)
+	if d.ops, err = newOpsServer(cfg, port, log); errors.Is(err, syscall.EADDRINUSE) && cfg.OpsPort == 0 {
+		d.ops, err = newOpsServer(cfg, 0, log)
 	}
 	return err
 }

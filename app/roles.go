@@ -35,7 +35,7 @@ func serve(ctx context.Context, cfg *Config, port int, log *slog.Logger, build f
 	if cfg.OpsPort != 0 {
 		port = cfg.OpsPort
 	}
-	ops, err := newOpsServer(cfg.OpsHost, port, log)
+	ops, err := newOpsServer(cfg, port, log)
 	if err != nil {
 		return err
 	}

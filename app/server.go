@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // checkTimeout bounds one look at readiness.
 const checkTimeout = 2 * time.Second
 
-// opsServer serves /health (the process lives), /ready (it does its work, 503 with the reason when not) and /metrics.
+// opsServer serves /health (the process lives), /ready (it does its work, 503 with the reason when not), /metrics, and on request profiles.
 type opsServer struct {
 	http     *http.Server
 	listener net.Listener
@@ -27,8 +28,8 @@ type opsServer struct {
 }
 
 // newOpsServer listens at once, so that a taken port is an error of the start; Serve answers.
-func newOpsServer(host string, port int, log *slog.Logger) (*opsServer, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+func newOpsServer(cfg *Config, port int, log *slog.Logger) (*opsServer, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(cfg.OpsHost, strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("OPS_HOST, OPS_PORT: %w", err)
 	}
@@ -43,7 +44,14 @@ func newOpsServer(host string, port int, log *slog.Logger) (*opsServer, error) {
 	handle("/health", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }))
 	handle("/ready", http.HandlerFunc(s.serveReady))
 	handle("/metrics", promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))
-	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
+	answerTimeout := 15 * time.Second
+	if cfg.OpsPprof {
+		answerTimeout = 45 * time.Second // a profile takes 30 s unless it is asked for less
+		handle("/debug/pprof/", http.HandlerFunc(pprof.Index))
+		handle("/debug/pprof/profile", http.HandlerFunc(pprof.Profile))
+		handle("/debug/pprof/trace", http.HandlerFunc(pprof.Trace))
+	}
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: answerTimeout,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	return s, nil
 }

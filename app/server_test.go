@@ -18,7 +18,7 @@ import (
 // serveOps starts a server whose readiness is what ready says, and ends it with the test.
 func serveOps(t *testing.T, ready func(context.Context) error) *opsServer {
 	t.Helper()
-	s, err := newOpsServer("127.0.0.1", 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s, err := newOpsServer(&Config{OpsHost: "127.0.0.1"}, 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestOnlyWhatIsServedIsServed(t *testing.T) {
 
 // TestAnAnswerThatBeganIsFinished: a stop does not cut off who is being answered, and nobody is answered after it.
 func TestAnAnswerThatBeganIsFinished(t *testing.T) {
-	s, err := newOpsServer("127.0.0.1", 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s, err := newOpsServer(&Config{OpsHost: "127.0.0.1"}, 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestATakenPortIsSaid(t *testing.T) {
 	for _, c := range port {
 		n = 10*n + int(c-'0')
 	}
-	if _, err := newOpsServer("127.0.0.1", n, slog.Default()); err == nil || !strings.Contains(err.Error(), "OPS_PORT") {
+	if _, err := newOpsServer(&Config{OpsHost: "127.0.0.1"}, n, slog.Default()); err == nil || !strings.Contains(err.Error(), "OPS_PORT") {
 		t.Errorf("got %v", err)
 	}
 }

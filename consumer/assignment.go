@@ -8,17 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// assignment holds the processor of each partition that this member owns. The group's callbacks change it, the loop reads it.
+// assignment holds the processor of each partition that a member owns. The group's callbacks change it, the loop reads it.
 type assignment struct {
 	mu     sync.Mutex
-	make   func() *processor
 	owned  map[int32]*processor
 	joined bool // the group has given us an assignment, if an empty one
 }
 
-func newAssignment(make func() *processor) *assignment {
-	return &assignment{make: make, owned: map[int32]*processor{}}
-}
+func newAssignment() *assignment { return &assignment{owned: map[int32]*processor{}} }
 
 // assigned makes a fresh processor for each partition, also where one stands: it may be of an assignment that was lost unseen.
 func (a *assignment) assigned(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
@@ -27,7 +24,7 @@ func (a *assignment) assigned(_ context.Context, _ *kgo.Client, topics map[strin
 	a.joined = true
 	for _, partitions := range topics {
 		for _, p := range partitions {
-			a.owned[p] = a.make()
+			a.owned[p] = &processor{}
 		}
 	}
 }
@@ -54,7 +51,7 @@ func (a *assignment) restart() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for p := range a.owned {
-		a.owned[p] = a.make()
+		a.owned[p] = &processor{}
 	}
 }
 

@@ -28,46 +28,71 @@ func simulated(t testing.TB, records int64) (inputs []*kgo.Record) {
 	return inputs
 }
 
-func TestAProcessorAllocatesNothingForVerdicts(t *testing.T) {
-	for _, records := range []int64{1, 16, 256, 1000} {
-		inputs := simulated(t, records)
-		p := newProcessor(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(t))
-		process := func() {
-			answers, err := p.process(inputs)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, a := range answers {
-				if a.class != "" {
-					t.Fatalf("a dead letter: %s", a.class)
-				}
-			}
+// polled is what a member takes of a poll and answers: everything between fetch and produce.
+type polled struct {
+	fetches kgo.Fetches
+	batch   batch
+	owned   *assignment
+	answers *answers
+	failed  delivery
+}
+
+// newPolled has records of two partitions.
+func newPolled(t testing.TB, records int64) *polled {
+	t.Helper()
+	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(t))}
+	p.owned.assigned(t.Context(), nil, map[string][]int32{"transactions": {0, 1}})
+	topic := kgo.FetchTopic{Topic: "transactions", Partitions: []kgo.FetchPartition{{Partition: 0}, {Partition: 1}}}
+	for i, r := range simulated(t, records) {
+		r.Partition = int32(i % 2)
+		topic.Partitions[r.Partition].Records = append(topic.Partitions[r.Partition].Records, r)
+	}
+	p.fetches = kgo.Fetches{{Topics: []kgo.FetchTopic{topic}}}
+	return p
+}
+
+// answer is what a session does with a poll, but for the client's part.
+func (p *polled) answer(t testing.TB) {
+	p.batch.reset()
+	p.fetches.EachPartition(p.batch.add)
+	if ours, err := p.answers.to(&p.batch, p.owned); !ours || err != nil {
+		t.Fatal(ours, err)
+	}
+	done := p.failed.begin()
+	for i := range p.answers.records {
+		done(&p.answers.records[i], nil)
+	}
+	if err := p.failed.err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFromFetchToProduceNothingIsAllocated(t *testing.T) {
+	for _, records := range []int64{1, 16, 256, 2000} {
+		p := newPolled(t, records)
+		p.answer(t)
+		if len(p.answers.records) != int(records) || len(p.answers.classes) > 0 {
+			t.Fatalf("%d records have %d answers, dead letters %v", records, len(p.answers.records), p.answers.classes)
 		}
-		process()
-		payload, headers := cap(p.payload), cap(p.headers)
-		if allocs := testing.AllocsPerRun(10, process); allocs != 0 {
+		payload, headers := cap(p.answers.payload), cap(p.answers.headers)
+		if allocs := testing.AllocsPerRun(10, func() { p.answer(t) }); allocs != 0 {
 			t.Errorf("a batch of %d allocates %v times", records, allocs)
 		}
-		if cap(p.payload) != payload || cap(p.headers) != headers { // growth by doubling rounds to no allocation
+		if cap(p.answers.payload) != payload || cap(p.answers.headers) != headers { // growth by doubling rounds to no allocation
 			t.Errorf("the same batch of %d again and again: memory for payloads grows from %d to %d, for headers from %d to %d",
-				records, payload, cap(p.payload), headers, cap(p.headers))
+				records, payload, cap(p.answers.payload), headers, cap(p.answers.headers))
 		}
 	}
 }
 
-// BenchmarkProcess is what a scorer does with a batch of one partition, without Kafka: decode, score, decide, write.
-func BenchmarkProcess(b *testing.B) {
+// BenchmarkAnswer is what a scorer does with a batch, without Kafka: decode, score, decide, write.
+func BenchmarkAnswer(b *testing.B) {
 	const records = 1000
-	inputs := simulated(b, records)
-	p := newProcessor(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(b))
-	if _, err := p.process(inputs); err != nil { // the memory grows once
-		b.Fatal(err)
-	}
+	p := newPolled(b, records)
+	p.answer(b) // the memory grows once
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := p.process(inputs); err != nil {
-			b.Fatal(err)
-		}
+		p.answer(b)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
 }

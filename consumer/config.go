@@ -11,6 +11,8 @@ type Config struct {
 	Group    string `envconfig:"CONSUMER_GROUP" default:"mlmonitor-score" desc:"consumer group of the scorers, and prefix of their transactional ids"`
 	Instance string `ignored:"true"` // stable name of this process within the group; INSTANCE_ID
 
+	Members int `envconfig:"SCORE_MEMBERS" default:"2" desc:"members of the group in this process, each with transactions of its own: while one waits for the brokers, the others score"`
+
 	TxnInterval   time.Duration `envconfig:"CONSUMER_TXN_INTERVAL" default:"5ms" desc:"gather records for this long before a transaction; longer is more throughput, shorter is less latency"`
 	TxnMaxRecords int           `envconfig:"CONSUMER_TXN_MAX_RECORDS" default:"10000" desc:"records in one transaction at most"`
 	TxnMaxBytes   int           `envconfig:"CONSUMER_TXN_MAX_BYTES" default:"33554432" desc:"bytes of input from which a transaction gathers no more"`
@@ -31,6 +33,9 @@ func (c *Config) Validate() error {
 	}
 	if !safeName.MatchString(c.Instance) {
 		return fmt.Errorf("INSTANCE_ID is %q: use 1 to 200 letters, digits, '.', '_' or '-'; it must be stable across restarts and differ between processes", c.Instance)
+	}
+	if c.Members < 1 || c.Members > 64 {
+		return fmt.Errorf("SCORE_MEMBERS is %d: set it to 1 … 64", c.Members)
 	}
 	if c.TxnMaxRecords < 1 || c.TxnMaxRecords > 1_000_000 {
 		return fmt.Errorf("CONSUMER_TXN_MAX_RECORDS is %d: set it to 1 … 1000000", c.TxnMaxRecords)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/bundles"
@@ -21,8 +22,9 @@ import (
 
 // cluster is a broker with the three topics, under names of this test's own.
 type cluster struct {
-	topics kafka.Config
-	group  string
+	topics  kafka.Config
+	group   string
+	members int // of each process
 }
 
 var clusters atomic.Int64
@@ -41,7 +43,7 @@ func onEmbedded(t *testing.T) *cluster {
 func newCluster(t *testing.T, brokers []string) *cluster {
 	t.Helper()
 	id := fmt.Sprintf("t%d-%d", time.Now().UnixNano(), clusters.Add(1))
-	c := &cluster{topics: kafka.Config{Brokers: brokers, Transactions: id + ".in", Verdicts: id + ".out", DeadLetters: id + ".dlq"}, group: id}
+	c := &cluster{topics: kafka.Config{Brokers: brokers, Transactions: id + ".in", Verdicts: id + ".out", DeadLetters: id + ".dlq"}, group: id, members: 1}
 	if _, err := kafka.LayOut(t.Context(), &c.topics, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func newCluster(t *testing.T, brokers []string) *cluster {
 }
 
 func (c *cluster) config(instance string) Config {
-	return Config{Group: c.group, Instance: instance, TxnInterval: 5 * time.Millisecond, TxnMaxRecords: 1000, TxnMaxBytes: 1 << 25, TxnTimeout: 5 * time.Second,
+	return Config{Group: c.group, Instance: instance, Members: c.members, TxnInterval: 5 * time.Millisecond, TxnMaxRecords: 1000, TxnMaxBytes: 1 << 25, TxnTimeout: 5 * time.Second,
 		Session: 6 * time.Second, MaxDeadLetterRatio: 0.5, DeadLetterWindow: 1000, HaltRetry: 200 * time.Millisecond}
 }
 
@@ -62,24 +64,24 @@ func sample(t testing.TB) *scorer.Bundle {
 	return b
 }
 
-// member is a running consumer.
-type member struct {
+// running is a consumer at work.
+type running struct {
 	*Consumer
 	stop context.CancelFunc
 	done chan error
 }
 
-func (c *cluster) start(t *testing.T, cfg Config, bundle *scorer.Bundle) *member {
+func (c *cluster) start(t *testing.T, cfg Config, bundle *scorer.Bundle) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &member{Consumer: New(cfg, &c.topics, bundle, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry()), stop: cancel, done: make(chan error, 1)}
+	m := &running{Consumer: New(cfg, &c.topics, bundle, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry()), stop: cancel, done: make(chan error, 1)}
 	go func() { m.done <- m.Run(ctx) }()
 	t.Cleanup(func() { m.end(t) })
 	return m
 }
 
 // end stops the member and gives what Run returned; it may be called again.
-func (m *member) end(t *testing.T) error {
+func (m *running) end(t *testing.T) error {
 	t.Helper()
 	m.stop()
 	select {
@@ -90,6 +92,16 @@ func (m *member) end(t *testing.T) error {
 		t.Fatal("the member did not stop")
 		return nil
 	}
+}
+
+// halted says whether a member has stopped consumption.
+func (m *running) halted() bool {
+	for _, one := range m.members {
+		if testutil.ToFloat64(one.metrics.halted.WithLabelValues(one.name)) == 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // send simulates n transactions; a share of them malformed.

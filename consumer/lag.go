@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"time"
 
@@ -17,13 +18,16 @@ const lagEvery = 5 * time.Second
 
 // watchLag measures how many inputs of this member's partitions are not yet answered. It asks the brokers, so that a loop that stands still
 // does not leave an old figure behind.
-func (c *Consumer) watchLag(ctx context.Context, cl *kgo.Client, assigned *assignment) {
+func (m *member) watchLag(ctx context.Context, cl *kgo.Client, assigned *assignment) {
 	tick := time.NewTicker(lagEvery)
 	defer tick.Stop()
-	defer c.metrics.lag.Reset()
+	shown := map[string]bool{} // partitions that the metric has from us
+	defer m.showLag(shown, nil)
 	for {
-		if err := c.measureLag(ctx, cl, assigned); err != nil && ctx.Err() == nil {
-			c.log.Warn("could not measure the lag", "error", err)
+		if lag, err := m.measureLag(ctx, cl, assigned); err == nil {
+			m.showLag(shown, lag)
+		} else if ctx.Err() == nil {
+			m.log.Warn("could not measure the lag", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -33,24 +37,34 @@ func (c *Consumer) watchLag(ctx context.Context, cl *kgo.Client, assigned *assig
 	}
 }
 
-func (c *Consumer) measureLag(ctx context.Context, cl *kgo.Client, assigned *assignment) error {
+// measureLag gives the lag of each partition that is ours.
+func (m *member) measureLag(ctx context.Context, cl *kgo.Client, assigned *assignment) (map[int32]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, lagEvery)
 	defer cancel()
-	lag, err := partitionLag(ctx, kadm.NewClient(cl), c.topics.Transactions, c.cfg.Group)
+	lag, err := partitionLag(ctx, kadm.NewClient(cl), m.topics.Transactions, m.cfg.Group)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.metrics.lag.Reset()
+	maps.DeleteFunc(lag, func(partition int32, _ int64) bool { return assigned.processor(partition) == nil })
+	return lag, nil
+}
+
+// showLag sets the metric, and takes away what is no longer ours: another member of this process may have it now, and will show it.
+func (m *member) showLag(shown map[string]bool, lag map[int32]int64) {
 	sum := int64(0)
-	partitions, _ := assigned.partitions()
-	for _, p := range partitions {
-		if behind, ok := lag[p]; ok {
-			sum += behind
-			c.metrics.lag.WithLabelValues(strconv.Itoa(int(p))).Set(float64(behind))
-		}
+	before := maps.Clone(shown)
+	clear(shown)
+	for p, behind := range lag {
+		sum += behind
+		partition := strconv.Itoa(int(p))
+		m.metrics.lag.WithLabelValues(partition).Set(float64(behind))
+		shown[partition] = true
+		delete(before, partition)
 	}
-	c.behind.Store(sum)
-	return nil
+	for partition := range before {
+		m.metrics.lag.DeleteLabelValues(partition)
+	}
+	m.behind.Store(sum)
 }
 
 // Lag is the number of offsets of the input topic that the group of scorers has not answered yet.

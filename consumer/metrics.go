@@ -17,8 +17,8 @@ type metrics struct {
 	latency      prometheus.Histogram
 	batch        prometheus.Histogram
 	lag          *prometheus.GaugeVec // by partition
-	halted       prometheus.Gauge
-	ratio        prometheus.Gauge
+	halted       *prometheus.GaugeVec // by member
+	ratio        *prometheus.GaugeVec // by member
 	txnVersion   prometheus.Gauge
 	bundle       *prometheus.GaugeVec
 }
@@ -36,15 +36,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		scoring: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "fraud_prediction_duration_seconds",
 			Help: "Time to decode and score one transaction event: the mean of its batch, observed once a batch.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_verdict_latency_seconds",
-			Help: "From the input record's timestamp to the commit of its verdict, observed for the oldest record of each partition's batch.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+			Help: "From the input record's timestamp to the commit of its verdict, observed for the first record of each fetch of a partition.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_kafka_transaction_records",
 			Help: "Input records of a Kafka transaction.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_lag_records",
-			Help: "Input records not yet answered, by partition of this member."}, []string{"partition"}),
-		halted: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_consumer_halted",
-			Help: "1 while consumption is stopped because too many inputs would be dead letters."}),
-		ratio: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_consumer_dead_letter_ratio",
-			Help: "Share of dead letters in the window, 0 to 1, with the batch last looked at."}),
+			Help: "Input records not yet answered, by partition of this process."}, []string{"partition"}),
+		halted: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_halted",
+			Help: "1 while consumption is stopped because too many inputs would be dead letters, by member of this process."}, []string{"member"}),
+		ratio: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_dead_letter_ratio",
+			Help: "Share of dead letters in the window, 0 to 1, with the batch last looked at, by member of this process."}, []string{"member"}),
 		txnVersion: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_kafka_transaction_version",
 			Help: "Lowest transaction.version of the brokers; below 2 a crash may lose or double a verdict."}),
 		bundle: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_bundle_info",

@@ -34,8 +34,19 @@ var promises = []struct {
 }
 
 func TestPromisesOnTheEmbeddedBroker(t *testing.T) {
-	for _, p := range promises {
-		t.Run(p.name, func(t *testing.T) { p.test(t, onEmbedded(t)) })
+	keepPromises(t, onEmbedded)
+}
+
+// keepPromises holds processes of one member and of two to the promises.
+func keepPromises(t *testing.T, on func(*testing.T) *cluster) {
+	for _, members := range []int{1, 2} {
+		for _, p := range promises {
+			t.Run(fmt.Sprintf("%s/%d", p.name, members), func(t *testing.T) {
+				c := on(t)
+				c.members = members
+				p.test(t, c)
+			})
+		}
 	}
 }
 
@@ -57,7 +68,7 @@ func everyInputHasOneAnswer(t *testing.T, c *cluster) {
 	}
 	verdicts := 0.0
 	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
-		verdicts += testutil.ToFloat64(m.metrics.predictions.WithLabelValues(string(d)))
+		verdicts += testutil.ToFloat64(m.members[0].metrics.predictions.WithLabelValues(string(d)))
 	}
 	if int(verdicts) != 3000-dead {
 		t.Errorf("fraud_predictions_total is %v, %d verdicts are on the topic", verdicts, 3000-dead)
@@ -164,7 +175,7 @@ func aBrokenStreamStopsAndGoesOn(t *testing.T, c *cluster) {
 	cfg.DeadLetterWindow = 200
 	m := c.start(t, cfg, sample(t))
 	c.send(t, 0, 400, 1)
-	eventually(t, "consumption stops", func() bool { return testutil.ToFloat64(m.metrics.halted) == 1 })
+	eventually(t, "consumption stops", func() bool { return m.halted() })
 	err := m.Ready(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "CONSUMER_MAX_DEAD_LETTER_RATIO") {
 		t.Errorf("ready says %v", err)

@@ -8,7 +8,5 @@ import (
 
 func TestPromisesOnRealKafka(t *testing.T) {
 	brokers := rig.Kafka(t, 1).Brokers
-	for _, p := range promises {
-		t.Run(p.name, func(t *testing.T) { p.test(t, newCluster(t, brokers)) })
-	}
+	keepPromises(t, func(t *testing.T) *cluster { return newCluster(t, brokers) })
 }

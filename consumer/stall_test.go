@@ -13,7 +13,7 @@ func TestAStallIsInputsThatWaitAndNoCommit(t *testing.T) {
 		since  time.Duration
 		want   bool
 	}{{0, time.Hour, false}, {5000, 29 * time.Second, false}, {1, 31 * time.Second, true}} {
-		m := &Consumer{cfg: Config{TxnTimeout: 10 * time.Second}}
+		m := &member{cfg: Config{TxnTimeout: 10 * time.Second}}
 		m.behind.Store(c.behind)
 		m.progress.Store(now.Add(-c.since).UnixNano())
 		err := m.stalled(now)

@@ -1,0 +1,35 @@
+package consumer
+
+import (
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// delivery is what became of the records of one transaction: the first error, if one failed.
+type delivery struct {
+	done  func(*kgo.Record, error) // made once: it would be allocated for every record
+	first atomic.Pointer[error]
+}
+
+// begin gives the promise of each record of the next transaction.
+func (d *delivery) begin() func(*kgo.Record, error) {
+	if d.done == nil {
+		d.done = func(_ *kgo.Record, err error) {
+			if err != nil {
+				failure := err // not err itself, which would then be allocated for every record
+				d.first.CompareAndSwap(nil, &failure)
+			}
+		}
+	}
+	d.first.Store(nil)
+	return d.done
+}
+
+// err is valid once the client has flushed.
+func (d *delivery) err() error {
+	if first := d.first.Load(); first != nil {
+		return *first
+	}
+	return nil
+}
