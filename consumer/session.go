@@ -31,6 +31,7 @@ func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) 
 func options(cfg *Config, instance string, topics *kafka.Config, a *assignment, maxBatch int32) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumerGroup(cfg.Group), kgo.InstanceID(instance), kgo.ConsumeTopics(topics.Transactions),
+		// Not the brokers' own assignment (KIP-848): on default brokers it pauses partitions for seconds, see docs/performance.md.
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(cfg.Session), kgo.HeartbeatInterval(cfg.Session / 10),
 		kgo.OnPartitionsAssigned(a.assigned), kgo.OnPartitionsRevoked(a.revoked), kgo.OnPartitionsLost(a.revoked),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.KeepControlRecords(),

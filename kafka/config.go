@@ -30,9 +30,16 @@ type Config struct {
 
 	AllowOldBrokers bool `envconfig:"KAFKA_ALLOW_OLD_BROKERS" default:"false" desc:"run on a cluster without transaction.version=2; a crash may then lose or double a verdict"`
 
+	Compression string `envconfig:"KAFKA_COMPRESSION" default:"snappy" desc:"of what is published: none, snappy, lz4 or zstd"`
+
 	Transactions string `envconfig:"KAFKA_TOPIC_TRANSACTIONS" default:"transactions" desc:"input topic"`
 	Verdicts     string `envconfig:"KAFKA_TOPIC_VERDICTS" default:"verdicts" desc:"output topic"`
 	DeadLetters  string `envconfig:"KAFKA_TOPIC_DEAD_LETTERS" default:"transactions.dlq" desc:"dead-letter topic"`
+}
+
+// codecs by the name that Kafka has for them.
+var codecs = map[string]kgo.CompressionCodec{
+	"none": kgo.NoCompression(), "": kgo.NoCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 }
 
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
@@ -65,6 +72,9 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("KAFKA_SASL_MECHANISM is %q: use SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN", c.Mechanism)
 	}
+	if _, ok := codecs[c.Compression]; !ok {
+		return fmt.Errorf("KAFKA_COMPRESSION is %q: use none, snappy, lz4 or zstd", c.Compression)
+	}
 	seen := map[string]string{}
 	for _, t := range []struct{ variable, name string }{
 		{"KAFKA_TOPIC_TRANSACTIONS", c.Transactions}, {"KAFKA_TOPIC_VERDICTS", c.Verdicts}, {"KAFKA_TOPIC_DEAD_LETTERS", c.DeadLetters},
@@ -86,7 +96,7 @@ func (c *Config) UsesTLS() bool { return c.TLS || c.CAFile != "" || c.CertFile !
 
 // Options turns the configuration into client options; it reads the certificate files.
 func (c *Config) Options() ([]kgo.Opt, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor")}
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor"), kgo.ProducerBatchCompression(codecs[c.Compression])}
 	if c.UsesTLS() {
 		t, err := c.tls()
 		if err != nil {

@@ -120,7 +120,7 @@ func TestABrokenStreamHaltsAndARestartLetsItThrough(t *testing.T) {
 	p.becomesReady(t)
 	s.produce(t, 0, 3000, "--malformed", "1")
 	p.unready(t, "CONSUMER_MAX_DEAD_LETTER_RATIO")
-	if _, metrics := fetch(t, p.url+"/metrics"); !strings.Contains(metrics, "\nmlmonitor_consumer_halted 1\n") {
+	if _, metrics := fetch(t, p.url+"/metrics"); !strings.Contains(metrics, "\nmlmonitor_consumer_halted{member=\"1\"} 1\n") {
 		t.Error("mlmonitor_consumer_halted is not 1")
 	}
 	found, err := app.Reconcile(t.Context(), &s.topics)

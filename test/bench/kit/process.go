@@ -87,3 +87,9 @@ func memory(pid int, field string) (float64, error) {
 	}
 	return kib / 1024, nil
 }
+
+// Kill ends the process by SIGKILL, and returns when it is gone.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill() // it may have ended already
+	<-p.ended
+}

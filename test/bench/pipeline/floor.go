@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
 // floors are the least that programs do with the input topic, each until SIGTERM, with the settings of a scorer.
@@ -20,13 +22,17 @@ var floors = map[string]func(context.Context, []kgo.Opt) error{
 func floor(name string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return floors[name](ctx, []kgo.Opt{
-		kgo.SeedBrokers(strings.Split(os.Getenv("KAFKA_BROKERS"), ",")...), kgo.ConsumerGroup(os.Getenv("CONSUMER_GROUP")),
+	topics := kafka.Config{Brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), Compression: os.Getenv("KAFKA_COMPRESSION")}
+	opts, err := topics.Options()
+	if err != nil {
+		return err
+	}
+	return floors[name](ctx, append(opts,
+		kgo.ConsumerGroup(os.Getenv("CONSUMER_GROUP")),
 		kgo.ConsumeTopics(os.Getenv("KAFKA_TOPIC_TRANSACTIONS")), kgo.DefaultProduceTopic(os.Getenv("KAFKA_TOPIC_VERDICTS")),
 		kgo.DisableAutoCommit(), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.MaxBufferedRecords(100_000),
-		kgo.FetchMaxBytes(16 << 20), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
-	})
+		kgo.FetchMaxBytes(16<<20), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart())))
 }
 
 const most = 10_000 // records that are taken at once

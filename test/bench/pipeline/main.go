@@ -21,15 +21,16 @@ import (
 
 // settings of a run, from the command line.
 type settings struct {
-	records    uint64
-	rounds     int
-	partitions int
-	bundle     string
-	peers      string // folder of the installed peers; "" leaves them out
-	only       string
-	properties string
-	asJSON     bool
-	members    string
+	records     uint64
+	rounds      int
+	partitions  int
+	bundle      string
+	peers       string // folder of the installed peers; "" leaves them out
+	only        string
+	properties  string
+	asJSON      bool
+	variants    []string
+	compression string
 }
 
 func main() {
@@ -48,7 +49,11 @@ func main() {
 	flag.StringVar(&s.peers, "peers", "", "folder of the installed peers, to measure them too")
 	flag.StringVar(&s.only, "only", "", "measure only programs whose name contains one of these words, separated by commas, and the exactly-once pass-through")
 	flag.StringVar(&s.properties, "broker", "", "lines for the broker's server.properties, separated by commas")
-	flag.StringVar(&s.members, "members", "", "measure score with these values of SCORE_MEMBERS too, separated by commas")
+	flag.Func("variant", "measure score with this further environment too, such as SCORE_MEMBERS=1; may be given several times", func(v string) error {
+		s.variants = append(s.variants, v)
+		return nil
+	})
+	flag.StringVar(&s.compression, "compression", "snappy", "of what all programs publish, and of the input")
 	flag.BoolVar(&s.asJSON, "json", false, "print JSON")
 	flag.Parse()
 	kit.Main("bench-pipeline", func(ctx context.Context, r *kit.Run) error {
@@ -75,7 +80,8 @@ func measure(ctx context.Context, r *kit.Run, s *settings) ([]figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{topics: kafka.Config{Brokers: cluster.Brokers, Transactions: "transactions", Verdicts: "unused", DeadLetters: "unused.dlq"},
+	b := &bench{topics: kafka.Config{Brokers: cluster.Brokers, Transactions: "transactions", Verdicts: "unused", DeadLetters: "unused.dlq",
+		Compression: s.compression},
 		broker: pids[0], records: int64(s.records), partitions: int32(s.partitions)}
 	if _, err := kafka.LayOut(ctx, &b.topics, b.layout(), false); err != nil {
 		return nil, err

@@ -47,9 +47,9 @@ func (b *bench) once(ctx context.Context, p program, id string) (s sample, err e
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	process, err := kit.Start(append(p.env, "KAFKA_BROKERS="+strings.Join(topics.Brokers, ","), "CONSUMER_GROUP="+id, "INSTANCE_ID=bench",
-		"KAFKA_TOPIC_TRANSACTIONS="+topics.Transactions, "KAFKA_TOPIC_VERDICTS="+topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS="+topics.DeadLetters,
-		"LOG_LEVEL=error", "OPS_PORT=0"), p.args...)
+	process, err := kit.Start(append([]string{"KAFKA_BROKERS=" + strings.Join(topics.Brokers, ","), "CONSUMER_GROUP=" + id, "INSTANCE_ID=bench",
+		"KAFKA_TOPIC_TRANSACTIONS=" + topics.Transactions, "KAFKA_TOPIC_VERDICTS=" + topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS=" + topics.DeadLetters,
+		"KAFKA_COMPRESSION=" + topics.Compression, "LOG_LEVEL=error", "OPS_PORT=0"}, p.env...), p.args...)
 	if err != nil {
 		return s, err
 	}

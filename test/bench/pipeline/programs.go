@@ -48,8 +48,8 @@ func programs(ctx context.Context, r *kit.Run, s *settings) ([]program, error) {
 		{name: score, args: []string{binary, "score"}, env: []string{inForce}, writes: true},
 		{name: "score, SCORER_ENGINE=leaves", args: []string{binary, "score"}, env: []string{inForce, "SCORER_ENGINE=leaves"}, writes: true},
 	}
-	for _, members := range strings.FieldsFunc(s.members, func(c rune) bool { return c == ',' }) {
-		all = append(all, program{name: "score, SCORE_MEMBERS=" + members, args: []string{binary, "score"}, env: []string{inForce, "SCORE_MEMBERS=" + members}, writes: true})
+	for _, variant := range s.variants {
+		all = append(all, program{name: "score, " + variant, args: []string{binary, "score"}, env: append(strings.Fields(variant), inForce), writes: true})
 	}
 	if s.peers != "" {
 		all = append(all,
