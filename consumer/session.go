@@ -37,7 +37,8 @@ func options(cfg *Config, instance string, topics *kafka.Config, a *assignment, 
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.KeepControlRecords(),
 		// A committed offset that is no longer in the topic means that inputs were deleted unscored: an error, not a jump.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedRecords(max(100_000, 2*cfg.TxnMaxRecords)),
+		// Compressed: some ten transactions of the largest size. With more, memory grows and throughput does not.
+		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(4 << 20), kgo.MaxBufferedRecords(max(100_000, 2*cfg.TxnMaxRecords)),
 		kgo.TransactionalID(cfg.Group + "-" + instance), kgo.TransactionTimeout(cfg.TxnTimeout),
 		kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(maxBatch),
 	}

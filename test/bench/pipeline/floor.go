@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
 // floors are the least that programs do with the input topic, each until SIGTERM, with the settings of a scorer.
 var floors = map[string]func(context.Context, []kgo.Opt) error{
-	"consume": consume, "atleastonce": atLeastOnce, "pass": pass,
+	"consume": consume, "atleastonce": atLeastOnce, "pass": pass, "pass2": passTwice,
 }
 
 func floor(name string) error {
@@ -78,8 +79,19 @@ func untilEnd(ctx context.Context, opts []kgo.Opt, do func(*kgo.Client, kgo.Fetc
 	}
 }
 
-func pass(ctx context.Context, opts []kgo.Opt) error {
-	txn, err := kgo.NewGroupTransactSession(append(opts, kgo.TransactionalID(os.Getenv("CONSUMER_GROUP")), kgo.TransactionTimeout(10*time.Second))...)
+func pass(ctx context.Context, opts []kgo.Opt) error { return passAs(ctx, opts, "1") }
+
+// passTwice copies in two members of the group, as a scorer does.
+func passTwice(ctx context.Context, opts []kgo.Opt) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, id := range []string{"1", "2"} {
+		group.Go(func() error { return passAs(ctx, opts, id) })
+	}
+	return group.Wait()
+}
+
+func passAs(ctx context.Context, opts []kgo.Opt, id string) error {
+	txn, err := kgo.NewGroupTransactSession(append(opts[:len(opts):len(opts)], kgo.TransactionalID(os.Getenv("CONSUMER_GROUP")+id), kgo.TransactionTimeout(10*time.Second))...)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ func programs(ctx context.Context, r *kit.Run, s *settings) ([]program, error) {
 		{name: "consume only", args: []string{self, "consume"}},
 		{name: "at-least-once pass-through", args: []string{self, "atleastonce"}, writes: true},
 		{name: passThrough, args: []string{self, "pass"}, writes: true},
+		{name: passThrough + ", 2 members", args: []string{self, "pass2"}, writes: true},
 		{name: score, args: []string{binary, "score"}, env: []string{inForce}, writes: true},
 		{name: "score, SCORER_ENGINE=leaves", args: []string{binary, "score"}, env: []string{inForce, "SCORER_ENGINE=leaves"}, writes: true},
 	}
