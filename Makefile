@@ -14,10 +14,10 @@ ROUNDS ?= 5
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-forest torture-smoke fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-rebalance bench-soak bench-plots bench-forest torture-smoke fuzz train image secrets clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/mlmonitor; needs only Go
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/mlmonitor ./cmd/mlmonitor
@@ -41,6 +41,18 @@ lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the 
 
 bench-pipeline: .cache/bench/bundle/bundle.json ## compare scoring with copying on a real Kafka (PEERS=all adds others; ROUNDS=5; ARGS)
 	go run ./test/bench/pipeline -bundle .cache/bench/bundle -rounds '$(ROUNDS)' $(ARGS)
+
+bench-latency: .cache/bench/bundle/bundle.json ## measure produce to read_committed reader at steady rates, over intervals (ROUNDS=5; ARGS)
+	go run ./test/bench/latency -bundle .cache/bench/bundle -rounds '$(ROUNDS)' $(ARGS)
+
+bench-rebalance: ## measure how long partitions stand still when scorers are restarted, killed, come and go (ROUNDS=5; ARGS)
+	go run ./test/bench/rebalance -rounds '$(ROUNDS)' $(ARGS)
+
+bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten minutes at full speed (ARGS)
+	go run ./test/bench/soak -bundle .cache/bench/bundle $(ARGS)
+
+bench-plots: .cache/venv-plots/installed ## draw the pictures of docs/performance.md from the figures kept beside them
+	.cache/venv-plots/bin/python test/bench/plots/plot.py docs/performance
 
 bench-forest: .cache/bench-forest/made ## compare the tree engine with others (PEERS=all, none or some; ROUNDS=5); the first time takes long
 	go run ./test/bench/forest -peers '$(or $(PEERS),all)' -rounds '$(ROUNDS)'
@@ -84,6 +96,11 @@ TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.j
 	test/stack/apt.sh libgomp1 # LightGBM needs it
 	$(PYTHON) -m venv .cache/venv
 	.cache/venv/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+.cache/venv-plots/installed: test/bench/plots/requirements.txt
+	$(PYTHON) -m venv --clear .cache/venv-plots
+	.cache/venv-plots/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
 .cache/venv-bench-forest/installed: test/bench/forest/requirements.txt

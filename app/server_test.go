@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,23 @@ func serveOps(t *testing.T, ready func(context.Context) error) *opsServer {
 		}
 	})
 	return s
+}
+
+func TestProfilesAreServedOnRequestOnly(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		s, err := newOpsServer(&Config{OpsHost: "127.0.0.1", OpsPprof: asked}, 0, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.listener.Close()
+		for path, about := range map[string]string{"/debug/pprof/": "goroutine", "/debug/pprof/heap?debug=1": "heap profile"} {
+			answer := httptest.NewRecorder()
+			s.http.Handler.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+			if served := answer.Code != http.StatusNotFound; served != asked || asked && !strings.Contains(answer.Body.String(), about) {
+				t.Errorf("OPS_PPROF=%v: %s answers %d", asked, path, answer.Code)
+			}
+		}
+	}
 }
 
 func get(t *testing.T, url string) (int, string) {

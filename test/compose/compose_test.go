@@ -47,6 +47,17 @@ func TestServicesAreThoseOfTheDesign(t *testing.T) {
 	}
 }
 
+// A transaction's first record waits for ever on a broker that has both at 1; with the first alone it does not wait for 20 ms.
+func TestTheBrokerLetsTransactionsFollowEachOther(t *testing.T) {
+	env := theProject(t).Services["kafka"].Environment
+	if v := env["KAFKA_ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS"]; v == nil || *v != "1" {
+		t.Errorf("add.partitions.to.txn.retry.backoff.ms is %v, want 1", v)
+	}
+	if v := env["KAFKA_ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MAX_MS"]; v != nil {
+		t.Errorf("add.partitions.to.txn.retry.backoff.max.ms is set, to %s", *v)
+	}
+}
+
 func TestEveryServiceIsHardenedAndLimited(t *testing.T) {
 	for _, fault := range hardeningFaults(theProject(t)) {
 		t.Error(fault)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
+	"github.com/mlmonitor/mlmonitor/test/bench/floor"
 	"github.com/mlmonitor/mlmonitor/test/bench/kit"
 	"github.com/mlmonitor/mlmonitor/test/rig"
 )
@@ -34,13 +35,7 @@ type settings struct {
 }
 
 func main() {
-	if len(os.Args) == 2 && floors[os.Args[1]] != nil { // a program of its own, so that its processor time is its own
-		if err := floor(os.Args[1]); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[1], err)
-			os.Exit(1)
-		}
-		return
-	}
+	floor.Main()
 	var s settings
 	flag.Uint64Var(&s.records, "n", 1_000_000, "transactions")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds; the medians are printed")

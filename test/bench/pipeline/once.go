@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -47,9 +44,7 @@ func (b *bench) once(ctx context.Context, p program, id string) (s sample, err e
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	process, err := kit.Start(append([]string{"KAFKA_BROKERS=" + strings.Join(topics.Brokers, ","), "CONSUMER_GROUP=" + id, "INSTANCE_ID=bench",
-		"KAFKA_TOPIC_TRANSACTIONS=" + topics.Transactions, "KAFKA_TOPIC_VERDICTS=" + topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS=" + topics.DeadLetters,
-		"KAFKA_COMPRESSION=" + topics.Compression, "LOG_LEVEL=error", "OPS_PORT=0"}, p.env...), p.args...)
+	process, err := kit.Start(append(kit.Environment(&topics, id, "bench"), p.env...), p.args...)
 	if err != nil {
 		return s, err
 	}
@@ -129,7 +124,7 @@ func (b *bench) verify(ctx context.Context, topic string) error {
 			return fmt.Errorf("%s lacks %d of %d transactions: %w", topic, left, b.records, err)
 		}
 		for records := fetches.RecordIter(); !records.Done(); left-- {
-			n, err := number(records.Next().Value)
+			n, err := kit.TransactionNumber(records.Next().Value)
 			if err != nil || n >= b.records || seen[n] {
 				return fmt.Errorf("%s has transaction %d twice, or not of this input: %w", topic, n, err)
 			}
@@ -137,12 +132,4 @@ func (b *bench) verify(ctx context.Context, topic string) error {
 		}
 	}
 	return nil
-}
-
-// number of a simulated transaction, by its id.
-func number(value []byte) (int64, error) {
-	_, value, _ = bytes.Cut(value, []byte(`"transaction_id":`))
-	_, value, _ = bytes.Cut(value, []byte(`"tx-`))
-	value, _, _ = bytes.Cut(value, []byte(`"`))
-	return strconv.ParseInt(string(value), 10, 64)
 }

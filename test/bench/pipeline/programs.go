@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/mlmonitor/mlmonitor/test/bench/floor"
 	"github.com/mlmonitor/mlmonitor/test/bench/kit"
 )
 
@@ -32,23 +33,24 @@ func programs(ctx context.Context, r *kit.Run, s *settings) ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	bundle, err := filepath.Abs(s.bundle)
 	if err != nil {
 		return nil, err
 	}
 	inForce := "BUNDLE_DIR=" + bundle
-	all := []program{
-		{name: "consume only", args: []string{self, "consume"}},
-		{name: "at-least-once pass-through", args: []string{self, "atleastonce"}, writes: true},
-		{name: passThrough, args: []string{self, "pass"}, writes: true},
-		{name: passThrough + ", 2 members", args: []string{self, "pass2"}, writes: true},
-		{name: score, args: []string{binary, "score"}, env: []string{inForce}, writes: true},
-		{name: "score, SCORER_ENGINE=leaves", args: []string{binary, "score"}, env: []string{inForce, "SCORER_ENGINE=leaves"}, writes: true},
+	var all []program
+	for _, p := range []struct{ name, floor string }{
+		{"consume only", "consume"}, {"at-least-once pass-through", "atleastonce"}, {passThrough, "pass"}, {passThrough + ", 2 members", "pass2"},
+	} {
+		args, err := floor.Command(p.floor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, program{name: p.name, args: args, writes: p.floor != "consume"})
 	}
+	all = append(all,
+		program{name: score, args: []string{binary, "score"}, env: []string{inForce}, writes: true},
+		program{name: "score, SCORER_ENGINE=leaves", args: []string{binary, "score"}, env: []string{inForce, "SCORER_ENGINE=leaves"}, writes: true})
 	for _, variant := range s.variants {
 		all = append(all, program{name: "score, " + variant, args: []string{binary, "score"}, env: append(strings.Fields(variant), inForce), writes: true})
 	}

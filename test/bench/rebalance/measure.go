@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -177,13 +176,7 @@ func (s *scene) start(ctx context.Context, name string) (*scorer, error) {
 	ops := l.Addr().String()
 	l.Close()
 	_, port, _ := net.SplitHostPort(ops)
-	level := os.Getenv("BENCH_LOG_LEVEL")
-	if level == "" {
-		level = "error"
-	}
-	process, err := kit.Start(append([]string{"KAFKA_BROKERS=" + strings.Join(s.topics.Brokers, ","), "CONSUMER_GROUP=" + s.id, "INSTANCE_ID=" + name, "BUNDLE_DIR=sample",
-		"KAFKA_TOPIC_TRANSACTIONS=" + s.topics.Transactions, "KAFKA_TOPIC_VERDICTS=" + s.topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS=" + s.topics.DeadLetters,
-		"LOG_LEVEL=" + level, "OPS_PORT=" + port}, s.env...), s.binary, "score")
+	process, err := kit.Start(append(append(kit.Environment(&s.topics, s.id, name), "BUNDLE_DIR=sample", "OPS_PORT="+port), s.env...), s.binary, "score")
 	if err != nil {
 		return nil, err
 	}

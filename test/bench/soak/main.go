@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -82,6 +81,8 @@ func summarize(points []point) summary {
 	return s
 }
 
+const group = "soak"
+
 type soak struct {
 	r        *kit.Run
 	length   time.Duration
@@ -105,14 +106,14 @@ func (s *soak) run(ctx context.Context, bundle string) ([]point, error) {
 	if _, err := kafka.LayOut(ctx, &s.topics, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
 		return nil, err
 	}
-	process, err := kit.Start([]string{"KAFKA_BROKERS=" + strings.Join(cluster.Brokers, ","), "BUNDLE_DIR=" + dir, "INSTANCE_ID=soak", "LOG_LEVEL=warn", "OPS_PORT=9191"}, binary, "score")
+	process, err := kit.Start(append(kit.Environment(&s.topics, group, "soak"), "BUNDLE_DIR="+dir), binary, "score")
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
 		err := s.produce(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -120,12 +121,12 @@ func (s *soak) run(ctx context.Context, bundle string) ([]point, error) {
 		return err
 	})
 	var points []point
-	group.Go(func() (err error) {
+	both.Go(func() (err error) {
 		defer cancel()
 		points, err = s.watch(ctx, process)
 		return err
 	})
-	err = errors.Join(group.Wait(), process.Stop())
+	err = errors.Join(both.Wait(), process.Stop())
 	return points, err
 }
 
@@ -156,7 +157,7 @@ func (s *soak) watch(ctx context.Context, process *kit.Process) ([]point, error)
 			return points, errors.New("the scorer ended by itself")
 		case <-tick.C:
 		}
-		offsets, err := kadm.NewClient(cl).FetchOffsets(ctx, "mlmonitor-score")
+		offsets, err := kadm.NewClient(cl).FetchOffsets(ctx, group)
 		if err != nil {
 			continue // the group is only just made
 		}

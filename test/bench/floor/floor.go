@@ -1,6 +1,8 @@
-package main
+// Package floor has the least that a program can do with the input topic, with the settings of a scorer: what scoring is compared with.
+package floor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -15,12 +17,31 @@ import (
 	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
-// floors are the least that programs do with the input topic, each until SIGTERM, with the settings of a scorer.
-var floors = map[string]func(context.Context, []kgo.Opt) error{
+var programs = map[string]func(context.Context, []kgo.Opt) error{
 	"consume": consume, "atleastonce": atLeastOnce, "pass": pass, "pass2": passTwice,
 }
 
-func floor(name string) error {
+// Main runs the program that the command line names, if it names one: a benchmark starts itself anew for it, so that the program's processor time is
+// its own. The environment is that of a scorer. It ends with SIGTERM.
+func Main() {
+	if len(os.Args) != 3 || os.Args[1] != "floor" {
+		return
+	}
+	if err := run(os.Args[2]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[2], err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Command is the command line of a program: "consume" reads and commits; "atleastonce" copies, then commits; "pass" copies in transactions, exactly
+// once; "pass2" does so in two members of the group.
+func Command(name string) ([]string, error) {
+	self, err := os.Executable()
+	return []string{self, "floor", name}, err
+}
+
+func run(name string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	topics := kafka.Config{Brokers: strings.Split(os.Getenv("KAFKA_BROKERS"), ","), Compression: os.Getenv("KAFKA_COMPRESSION")}
@@ -28,11 +49,11 @@ func floor(name string) error {
 	if err != nil {
 		return err
 	}
-	return floors[name](ctx, append(opts,
+	return programs[name](ctx, append(opts,
 		kgo.ConsumerGroup(os.Getenv("CONSUMER_GROUP")),
 		kgo.ConsumeTopics(os.Getenv("KAFKA_TOPIC_TRANSACTIONS")), kgo.DefaultProduceTopic(os.Getenv("KAFKA_TOPIC_VERDICTS")),
 		kgo.DisableAutoCommit(), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.MaxBufferedRecords(100_000),
-		kgo.FetchMaxBytes(16<<20), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.FetchMaxBytes(4<<20), kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart())))
 }
 
@@ -96,8 +117,12 @@ func passAs(ctx context.Context, opts []kgo.Opt, id string) error {
 		return err
 	}
 	defer txn.Close()
+	interval, err := time.ParseDuration(cmp.Or(os.Getenv("CONSUMER_TXN_INTERVAL"), "0s"))
+	if err != nil {
+		return err
+	}
 	for {
-		fetches := txn.PollRecords(ctx, most)
+		fetches := gather(ctx, txn, interval)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -119,4 +144,15 @@ func passAs(ctx context.Context, opts []kgo.Opt, id string) error {
 			return err
 		}
 	}
+}
+
+// gather takes what is there, and what comes within the interval after that.
+func gather(ctx context.Context, txn *kgo.GroupTransactSession, interval time.Duration) kgo.Fetches {
+	fetches := txn.PollRecords(ctx, most)
+	ctx, cancel := context.WithTimeout(ctx, interval)
+	defer cancel()
+	for n := fetches.NumRecords(); n > 0 && n < most && ctx.Err() == nil; n = fetches.NumRecords() {
+		fetches = append(fetches, txn.PollRecords(ctx, most-n)...)
+	}
+	return fetches
 }
