@@ -38,9 +38,10 @@ func newAnswers(topics *kafka.Config, bundle *scorer.Bundle) *answers {
 		decisions: map[schemas.Decision]int{}, classes: map[schemas.Class]int{}}
 }
 
-// to answers a batch, each partition's inputs through its processor; ours is false when a partition is no longer ours. An error is a fault of
-// the engine: no answer counts. The answers are a function of the inputs and the bundle alone, and valid until the next batch.
-func (a *answers) to(b *batch, assigned *assignment) (ours bool, err error) {
+// to answers a batch, each partition's inputs through its processor, and calls more whenever further records are there; ours is false when a partition is
+// no longer ours. An error is a fault of the engine: no answer counts. The answers are a function of the inputs and the bundle alone, and valid until
+// the next batch.
+func (a *answers) to(b *batch, assigned *assignment, more func()) (ours bool, err error) {
 	a.scorer.Reset()
 	a.waiting = a.waiting[:0]
 	a.records = slices.Grow(a.records[:0], b.records) // now: the client keeps pointers to them
@@ -58,6 +59,7 @@ func (a *answers) to(b *batch, assigned *assignment) (ours bool, err error) {
 				if err := a.score(); err != nil {
 					return false, err
 				}
+				more()
 			}
 		}
 	}

@@ -55,7 +55,7 @@ func newPolled(t testing.TB, records int64) *polled {
 func (p *polled) answer(t testing.TB) {
 	p.batch.reset()
 	p.fetches.EachPartition(p.batch.add)
-	if ours, err := p.answers.to(&p.batch, p.owned); !ours || err != nil {
+	if ours, err := p.answers.to(&p.batch, p.owned, func() {}); !ours || err != nil {
 		t.Fatal(ours, err)
 	}
 	done := p.failed.begin()

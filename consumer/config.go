@@ -11,7 +11,7 @@ type Config struct {
 	Group    string `envconfig:"CONSUMER_GROUP" default:"mlmonitor-score" desc:"consumer group of the scorers, and prefix of their transactional ids"`
 	Instance string `ignored:"true"` // stable name of this process within the group; INSTANCE_ID
 
-	Members int `envconfig:"SCORE_MEMBERS" default:"2" desc:"members of the group in this process, each with transactions of its own: while one waits for the brokers, the others score"`
+	Members int `envconfig:"SCORE_MEMBERS" default:"1" desc:"members of the group in this process, each with transactions of its own: while one waits for the brokers, the others score"`
 
 	TxnInterval   time.Duration `envconfig:"CONSUMER_TXN_INTERVAL" default:"5ms" desc:"gather records for this long before a transaction; longer is more throughput, shorter is less latency"`
 	TxnMaxRecords int           `envconfig:"CONSUMER_TXN_MAX_RECORDS" default:"10000" desc:"records in one transaction at most"`

@@ -62,6 +62,8 @@ func newMember(i int, cfg Config, topics *kafka.Config, bundle *scorer.Bundle, l
 	return m
 }
 
+func (m *member) transactionalID() string { return m.cfg.Group + "-" + m.instance }
+
 // run is Consumer.Run for one member.
 func (m *member) run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -110,7 +112,7 @@ func (m *member) live(ctx, work context.Context) error {
 	assigned := newAssignment()
 	hook, release := kafka.ClientMetrics(m.reg, "score-"+m.name)
 	defer release()
-	opts := append(base, options(&m.cfg, m.instance, m.topics, assigned, maxBatch)...)
+	opts := append(base, options(&m.cfg, m.instance, m.transactionalID(), m.topics, assigned, maxBatch)...)
 	txn, err := kgo.NewGroupTransactSession(append(opts, kgo.WithHooks(hook), kafka.ClientLog(m.log))...)
 	if err != nil {
 		return fmt.Errorf("make the client: %w", err)

@@ -20,15 +20,19 @@ type session struct {
 	batch    batch
 	answers  *answers
 	delivery delivery
+	sent     int             // answers of the batch that the client has
+	ended    <-chan struct{} // closed when the brokers have ended the last transaction
 	halted   bool
 }
 
 func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) *session {
-	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle)}
+	none := make(chan struct{})
+	close(none)
+	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle), ended: none}
 }
 
 // options of the client of a scorer.
-func options(cfg *Config, instance string, topics *kafka.Config, a *assignment, maxBatch int32) []kgo.Opt {
+func options(cfg *Config, instance, transactionalID string, topics *kafka.Config, a *assignment, maxBatch int32) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.ConsumerGroup(cfg.Group), kgo.InstanceID(instance), kgo.ConsumeTopics(topics.Transactions),
 		// Not the brokers' own assignment (KIP-848): on default brokers it pauses partitions for seconds, see docs/performance.md.
@@ -39,7 +43,7 @@ func options(cfg *Config, instance string, topics *kafka.Config, a *assignment, 
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		// Compressed: some ten transactions of the largest size. With more, memory grows and throughput does not.
 		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(4 << 20), kgo.MaxBufferedRecords(max(100_000, 2*cfg.TxnMaxRecords)),
-		kgo.TransactionalID(cfg.Group + "-" + instance), kgo.TransactionTimeout(cfg.TxnTimeout),
+		kgo.TransactionalID(transactionalID), kgo.TransactionTimeout(cfg.TxnTimeout),
 		kgo.ProducerLinger(0), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchMaxBytes(maxBatch),
 	}
 }
@@ -67,8 +71,8 @@ func (s *session) run(ctx, work context.Context) error {
 	return nil
 }
 
-// gather waits for records, and takes what comes within the interval. Nothing is produced meanwhile: a broker needs about 20 ms between
-// two transactions of one producer, and waits inside the first produce if we do not.
+// gather waits for records, and takes what comes until the interval has passed and the brokers have ended the last transaction. Nothing is produced
+// meanwhile: see ending.
 func (s *session) gather(ctx context.Context) error {
 	s.batch.reset()
 	if err := s.poll(ctx); err != nil || s.batch.polled == 0 {
@@ -78,8 +82,13 @@ func (s *session) gather(ctx context.Context) error {
 	if s.halted {
 		interval = max(interval, time.Second) // look at as much of the stream as one transaction may hold
 	}
-	ctx, cancel := context.WithTimeout(ctx, interval)
-	defer cancel()
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
+	timer := time.AfterFunc(interval, func() {
+		<-s.ended
+		enough()
+	})
+	defer timer.Stop()
 	for ctx.Err() == nil && s.batch.polled < s.cfg.TxnMaxRecords && s.batch.bytes < s.cfg.TxnMaxBytes {
 		if err := s.poll(ctx); err != nil {
 			return err
@@ -111,22 +120,21 @@ func fetchError(fetches kgo.Fetches) error {
 
 // answer scores the batch and commits its answers with its offsets, or leaves all of it to be read again.
 func (s *session) answer(ctx context.Context) error {
-	start := time.Now()
-	admitted, err := s.answers.to(&s.batch, s.assigned)
+	if err := s.txn.Begin(); err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	admitted, err := s.score(ctx)
 	if err != nil {
 		return err
 	}
-	dead := s.answers.dead
 	if admitted {
-		s.metrics.scoring.Observe(time.Since(start).Seconds() / float64(max(1, s.batch.records)))
-		ratio := s.breaker.ratio(dead)
-		s.metrics.ratio.WithLabelValues(s.name).Set(ratio)
-		admitted = s.breaker.admits(dead)
-		s.report(ratio, admitted)
+		if err := s.produce(ctx); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
 	}
-	committed, err := s.publish(ctx, admitted)
+	committed, err := s.end(ctx, admitted)
 	if err != nil {
-		return err
+		return fmt.Errorf("end the transaction: %w", err)
 	}
 	if !committed {
 		s.metrics.transactions.WithLabelValues("abort").Inc()
@@ -134,36 +142,52 @@ func (s *session) answer(ctx context.Context) error {
 		return nil
 	}
 	s.progress.Store(time.Now().UnixNano())
-	s.breaker.add(dead)
+	s.breaker.add(s.answers.dead)
 	s.count()
 	return nil
 }
 
-// publish ends the transaction of the batch; commit false only rewinds to what was committed before.
-func (s *session) publish(ctx context.Context, commit bool) (bool, error) {
-	if err := s.txn.Begin(); err != nil {
-		return false, fmt.Errorf("begin a transaction: %w", err)
-	}
-	if commit {
-		if err := s.produce(ctx); err != nil {
-			return false, fmt.Errorf("publish: %w", err)
+// score answers the batch, and sends the first answers while it scores on, once the brokers are ready for them; false when the batch may not be
+// committed. An engine that fails, or too many dead letters, abort the transaction with what was sent.
+func (s *session) score(ctx context.Context) (admitted bool, err error) {
+	begin, sending := time.Now(), time.Duration(0)
+	s.sent = 0
+	promise := s.delivery.begin()
+	ours, err := s.answers.to(&s.batch, s.assigned, func() {
+		select {
+		case <-s.ended:
+		default:
+			return
 		}
+		if s.halted {
+			return // most likely they would be aborted
+		}
+		start := time.Now()
+		s.send(ctx, promise)
+		sending += time.Since(start)
+	})
+	if err != nil || !ours {
+		return false, err
 	}
-	end, cancel := context.WithTimeout(ctx, 2*s.cfg.TxnTimeout)
-	defer cancel()
-	committed, err := s.txn.End(end, kgo.TransactionEndTry(commit))
-	if err != nil {
-		return false, fmt.Errorf("end the transaction: %w", err)
-	}
-	return committed, nil
+	s.metrics.scoring.Observe((time.Since(begin) - sending).Seconds() / float64(max(1, s.batch.records)))
+	ratio := s.breaker.ratio(s.answers.dead)
+	admitted = s.breaker.admits(s.answers.dead)
+	s.metrics.ratio.WithLabelValues(s.name).Set(ratio)
+	s.report(ratio, admitted)
+	return admitted, nil
 }
 
-// produce sends the answers, and returns when the brokers have them all.
-func (s *session) produce(ctx context.Context) error {
-	done := s.delivery.begin()
-	for i := range s.answers.records {
-		s.txn.Produce(ctx, &s.answers.records[i], done)
+// send hands the answers that are there to the client.
+func (s *session) send(ctx context.Context, promise func(*kgo.Record, error)) {
+	for ; s.sent < len(s.answers.records); s.sent++ {
+		s.txn.Produce(ctx, &s.answers.records[s.sent], promise)
 	}
+}
+
+// produce sends the rest of the answers, and returns when the brokers have them all.
+func (s *session) produce(ctx context.Context) error {
+	<-s.ended // bounded
+	s.send(ctx, s.delivery.done)
 	// Flush before asking for errors: the client waits for its linger otherwise. Bounded: a transaction past its timeout is aborted anyway.
 	flush, cancel := context.WithTimeout(ctx, s.cfg.TxnTimeout)
 	defer cancel()
@@ -171,6 +195,16 @@ func (s *session) produce(ctx context.Context) error {
 		return fmt.Errorf("no answer from the brokers within %v: %w", s.cfg.TxnTimeout, err)
 	}
 	return s.delivery.err()
+}
+
+// end ends the transaction; commit false aborts it, and rewinds to what was committed before.
+func (s *session) end(ctx context.Context, commit bool) (committed bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, 2*s.cfg.TxnTimeout)
+	defer cancel()
+	if committed, err = s.txn.End(bounded, kgo.TransactionEndTry(commit)); err == nil {
+		s.ended = ending(ctx, s.txn.Client(), s.transactionalID())
+	}
+	return committed, err
 }
 
 // report says once that consumption stops, and once that it goes on.

@@ -121,6 +121,14 @@ func measure(ctx context.Context, r *kit.Run, s *settings) ([]result, error) {
 	}
 	r.Logf("starting Kafka")
 	cluster := rig.PrivateKafka(r, 1, strings.Split(s.properties, ",")...)
+	r.Logf("warming up")
+	warm := *s
+	warm.length = 15 * time.Second // the broker's Java compiles what it runs often
+	for i, p := range programs[:2] {
+		if _, err := run(ctx, cluster, &warm, p, 5000, fmt.Sprintf("warm-%d", i)); err != nil {
+			return nil, err
+		}
+	}
 	var all []result
 	for text := range strings.SplitSeq(s.rates, ",") {
 		rate, err := strconv.Atoi(text)
@@ -130,10 +138,7 @@ func measure(ctx context.Context, r *kit.Run, s *settings) ([]result, error) {
 		runs := make([][]result, len(programs))
 		for round := range s.rounds {
 			for i, p := range programs {
-				id := fmt.Sprintf("%d-%d-%d", rate, round, i)
-				one := &load{program: p, settings: s, rate: rate, group: id, topics: kafka.Config{Brokers: cluster.Brokers, Transactions: "in." + id,
-					Verdicts: "out." + id, DeadLetters: "dlq." + id, Compression: "snappy"}}
-				got, err := one.run(ctx)
+				got, err := run(ctx, cluster, s, p, rate, fmt.Sprintf("%d-%d-%d", rate, round, i))
 				if err != nil {
 					return nil, fmt.Errorf("%s, %v, %d/s: %w", p.name, p.interval, rate, err)
 				}
@@ -146,6 +151,13 @@ func measure(ctx context.Context, r *kit.Run, s *settings) ([]result, error) {
 		}
 	}
 	return all, nil
+}
+
+// run is one round of one program.
+func run(ctx context.Context, cluster *rig.Cluster, s *settings, p program, rate int, id string) (result, error) {
+	l := &load{program: p, settings: s, rate: rate, group: id, topics: kafka.Config{Brokers: cluster.Brokers, Transactions: "in." + id,
+		Verdicts: "out." + id, DeadLetters: "dlq." + id, Compression: "snappy"}}
+	return l.run(ctx)
 }
 
 func medians(runs []result) result {

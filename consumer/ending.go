@@ -1,0 +1,54 @@
+package consumer
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Times of asking whether the brokers have ended a transaction.
+const (
+	endingFirst = 1500 * time.Microsecond // before the first question
+	endingEvery = 700 * time.Microsecond  // between two
+	endingLimit = 20 * time.Millisecond   // then we go on: what the first record of the next transaction would wait for at most, by default
+)
+
+// ending gives a channel that is closed when the brokers have ended the last transaction of id, or after endingLimit. A commit is answered when it is
+// decided; then its markers are written. Until that is done, which takes 2 or 3 ms, a record of the next transaction makes the broker wait, and look again
+// after add.partitions.to.txn.retry.backoff.ms, 20 unless set: to begin a little later is sooner.
+func ending(ctx context.Context, cl *kgo.Client, id string) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(ctx, endingLimit)
+		defer cancel()
+		for wait := endingFirst; ; wait = endingEvery {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			if ended(ctx, cl, id) {
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// ended is also true when the brokers do not say: then there is nothing to wait for.
+func ended(ctx context.Context, cl *kgo.Client, id string) bool {
+	req := kmsg.NewPtrDescribeTransactionsRequest()
+	req.TransactionalIDs = []string{id}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil || len(resp.TransactionStates) != 1 || resp.TransactionStates[0].ErrorCode != 0 {
+		return true
+	}
+	switch resp.TransactionStates[0].State {
+	case "PrepareCommit", "PrepareAbort":
+		return false
+	}
+	return true
+}
