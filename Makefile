@@ -14,7 +14,7 @@ ROUNDS ?= 5
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-rebalance bench-soak bench-plots bench-forest torture-smoke fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture-smoke fuzz train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,16 @@ lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the 
 	shellcheck $(SCRIPTS)
 	.cache/venv-lint/bin/hadolint Dockerfile
 
-bench-pipeline: .cache/bench/bundle/bundle.json ## compare scoring with copying on a real Kafka (PEERS=all adds others; ROUNDS=5; ARGS)
-	go run ./test/bench/pipeline -bundle .cache/bench/bundle -rounds '$(ROUNDS)' $(ARGS)
+OTHERS := $(if $(filter all,$(PEERS)),.cache/bench-peers/made)
 
-bench-latency: .cache/bench/bundle/bundle.json ## measure produce to read_committed reader at steady rates, over intervals (ROUNDS=5; ARGS)
-	go run ./test/bench/latency -bundle .cache/bench/bundle -rounds '$(ROUNDS)' $(ARGS)
+bench-pipeline: .cache/bench/bundle/bundle.json $(OTHERS) ## compare scoring with copying on a real Kafka (PEERS=all adds Kafka Streams and a Python pipeline; ROUNDS=5; ARGS)
+	go run ./test/bench/pipeline -bundle .cache/bench/bundle $(if $(OTHERS),-peers .cache/bench-peers) -rounds '$(ROUNDS)' $(ARGS)
+
+bench-latency: .cache/bench/bundle/bundle.json $(OTHERS) ## measure produce to read_committed reader at steady rates, over intervals (PEERS=all, ROUNDS, ARGS)
+	go run ./test/bench/latency -bundle .cache/bench/bundle $(if $(OTHERS),-streams .cache/bench-peers/streams) -rounds '$(ROUNDS)' $(ARGS)
+
+bench-audit: ## compare the audit role with a bare COPY on a real Postgres, and its lag beside a scorer (ROUNDS=5; ARGS)
+	go run ./test/bench/audit -rounds '$(ROUNDS)' $(ARGS)
 
 bench-rebalance: ## measure how long partitions stand still when scorers are restarted, killed, come and go (ROUNDS=5; ARGS)
 	go run ./test/bench/rebalance -rounds '$(ROUNDS)' $(ARGS)
@@ -96,6 +101,10 @@ TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.j
 	test/stack/apt.sh libgomp1 # LightGBM needs it
 	$(PYTHON) -m venv .cache/venv
 	.cache/venv/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+.cache/bench-peers/made: $(shell find test/bench/peers -type f)
+	PYTHON=$(PYTHON) test/bench/peers/install.sh $(@D)
 	touch $@
 
 .cache/venv-plots/installed: test/bench/plots/requirements.txt

@@ -13,7 +13,7 @@ import (
 
 // position is how far a partition that is ours is dealt with.
 type position struct {
-	stored int64     // next_offset in the database
+	next   int64     // where the next batch begins: next_offset in the database, or behind the batch under way
 	seen   int64     // next record to read: control records at the end are seen, not stored
 	newest time.Time // timestamp of the last record written in this assignment
 	lost   error     // why the partition cannot be read on
@@ -61,7 +61,7 @@ func (a *assignment) start(ctx context.Context, offsets map[string]map[int32]kgo
 	defer a.mu.Unlock()
 	for p := range offsets[a.topic] {
 		at := stored[p]
-		a.owned[p] = &position{stored: at, seen: at}
+		a.owned[p] = &position{next: at, seen: at}
 		offsets[a.topic][p] = kgo.NewOffset().AtStart()
 		if at > 0 {
 			offsets[a.topic][p] = kgo.NewOffset().At(at)
@@ -78,7 +78,18 @@ func (a *assignment) from(partition int32) (int64, error) {
 	if pos == nil {
 		return 0, fmt.Errorf("read %s partition %d: it is not ours", a.topic, partition)
 	}
-	return pos.stored, nil
+	return pos.next, nil
+}
+
+// claim takes note of batches that are being written.
+func (a *assignment) claim(batches []Batch) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, b := range batches {
+		if pos := a.owned[b.Partition]; pos != nil {
+			pos.next = b.Next
+		}
+	}
 }
 
 // written takes note of batches that are in the database.
@@ -87,7 +98,7 @@ func (a *assignment) written(batches []Batch) {
 	defer a.mu.Unlock()
 	for _, b := range batches {
 		if pos := a.owned[b.Partition]; pos != nil {
-			pos.stored, pos.seen, pos.newest = b.Next, b.Next, b.newest()
+			pos.seen, pos.newest = max(pos.seen, b.Next), b.newest()
 		}
 	}
 }

@@ -67,14 +67,18 @@ func copyBatches(ctx context.Context, tx pgx.Tx, topic string, batches []Batch) 
 		rows, rejects = rows+len(b.Rows), rejects+len(b.Rejects)
 	}
 	if rows > 0 {
+		var same boxes
+		values := make([]any, len(verdictColumns)) // pgx has encoded a row before it asks for the next
+		boxedTopic := any(topic)
 		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"verdicts"}, verdictColumns, each(batches, func(b *Batch, i int) []any {
 			if i == len(b.Rows) {
 				return nil
 			}
 			r := &b.Rows[i]
 			v := &r.Verdict
-			return []any{topic, b.Partition, r.Offset, r.PublishedAt, string(v.TransactionID), string(v.Decision), v.Probability, v.Margin,
-				v.Bundle.Name, v.Bundle.Version, v.Bundle.Digest, v.EventTime, v.Source.Topic, v.Source.Partition, v.Source.Offset, r.Key, r.Payload}
+			return append(values[:0], boxedTopic, b.Partition, r.Offset, r.PublishedAt, string(v.TransactionID), same.text(0, string(v.Decision)), v.Probability, v.Margin,
+				same.text(1, v.Bundle.Name), same.text(2, v.Bundle.Version), same.text(3, v.Bundle.Digest), v.EventTime, same.text(4, v.Source.Topic), v.Source.Partition,
+				v.Source.Offset, r.Key, r.Payload)
 		})); err != nil {
 			return err
 		}
@@ -93,6 +97,20 @@ func copyBatches(ctx context.Context, tx pgx.Tx, topic string, batches []Batch) 
 	const move = `UPDATE audit_offsets SET next_offset = t.next FROM unnest($2::integer[], $3::bigint[]) AS t (p, next) WHERE topic = $1 AND partition = t.p`
 	_, err := tx.Exec(ctx, move, topic, partitions, next)
 	return err
+}
+
+// boxes keep the last text of columns that mostly repeat, as a value of an interface: made anew, each would be allocated for every row.
+type boxes [5]struct {
+	text string
+	box  any
+}
+
+func (b *boxes) text(column int, text string) any {
+	last := &b[column]
+	if last.box == nil || last.text != text {
+		last.text, last.box = text, text
+	}
+	return last.box
 }
 
 // each feeds COPY with at(batch, i) for i from 0 until that is nil, batch by batch.

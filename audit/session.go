@@ -31,8 +31,12 @@ type session struct {
 	log      *slog.Logger
 	recheck  time.Duration // how long other partitions are read before a lost one gets another look
 	settled  func()        // tells that nothing is amiss: a batch was written, or there was none to write
+	writing  chan error    // the database transaction under way, nil when there is none
 	appended bool
 }
+
+// letGo is how long the group is kept from a rebalance while one database transaction follows the other.
+const letGo = 500 * time.Millisecond
 
 // options of the client of a writer.
 func options(cfg *Config, topics *kafka.Config, a *assignment) []kgo.Opt {
@@ -43,7 +47,7 @@ func options(cfg *Config, topics *kafka.Config, a *assignment) []kgo.Opt {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
 		// A stored offset that is no longer in the topic means that verdicts were deleted unaudited: an error, not a jump.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(16 << 20), kgo.MaxBufferedRecords(max(50_000, 2*cfg.BatchRecords)),
+		kgo.FetchMaxWait(250 * time.Millisecond), kgo.FetchMaxBytes(4 << 20), kgo.MaxBufferedRecords(max(50_000, 2*cfg.BatchRecords)),
 	}
 	if cfg.Instance != "" {
 		opts = append(opts, kgo.InstanceID(cfg.Instance))
@@ -52,8 +56,10 @@ func options(cfg *Config, topics *kafka.Config, a *assignment) []kgo.Opt {
 }
 
 // run writes until ctx ends (nil) or something fails. work outlives ctx for a while: within it an open database transaction is ended.
-func (s *session) run(ctx, work context.Context) error {
+func (s *session) run(ctx, work context.Context) (err error) {
+	defer func() { err = errors.Join(err, s.wait()) }()
 	var lostSince time.Time
+	calm := time.Now() // when nothing was under way
 	for ctx.Err() == nil {
 		poll, cancel := context.WithTimeout(ctx, idlePoll)
 		fetches := s.client.PollRecords(poll, s.cfg.BatchRecords)
@@ -62,7 +68,12 @@ func (s *session) run(ctx, work context.Context) error {
 		if err == nil {
 			err = s.fetchErrors(fetches)
 		}
-		s.client.AllowRebalance()
+		// A rebalance may take partitions away: what was polled of them has to be written before.
+		if err == nil && (fetches.NumRecords() == 0 || time.Since(calm) > letGo) {
+			err = s.wait()
+			calm = time.Now()
+			s.client.AllowRebalance()
+		}
 		if err != nil {
 			return err
 		}
@@ -107,7 +118,7 @@ func (s *session) fetchErrors(fetches kgo.Fetches) error {
 	return nil
 }
 
-// write appends what was polled, in one transaction or, when it is large, in several.
+// write has what was polled appended, in one transaction or, when it is large, in several, while the next records are polled and read.
 func (s *session) write(ctx context.Context, fetches kgo.Fetches) error {
 	g := gathering{assigned: s.assigned}
 	for records := fetches.RecordIter(); !records.Done(); {
@@ -115,19 +126,42 @@ func (s *session) write(ctx context.Context, fetches kgo.Fetches) error {
 			return err
 		}
 		if g.bytes >= s.cfg.BatchBytes {
-			if err := s.append(ctx, &g); err != nil {
+			if err := s.hand(ctx, &g); err != nil {
 				return err
 			}
 		}
 	}
-	return s.append(ctx, &g)
+	return s.hand(ctx, &g)
 }
 
-// append writes what is gathered, and empties it.
-func (s *session) append(ctx context.Context, g *gathering) error {
+// hand has what is gathered appended once the append before has ended well, and empties it.
+func (s *session) hand(ctx context.Context, g *gathering) error {
 	if len(g.batches) == 0 {
 		return nil
 	}
+	if err := s.wait(); err != nil {
+		return err
+	}
+	handed := *g
+	*g = gathering{assigned: s.assigned}
+	s.assigned.claim(handed.batches)
+	s.writing = make(chan error, 1)
+	go func() { s.writing <- s.append(ctx, &handed) }()
+	return nil
+}
+
+// wait waits for the append under way.
+func (s *session) wait() error {
+	if s.writing == nil {
+		return nil
+	}
+	err := <-s.writing
+	s.writing = nil
+	return err
+}
+
+// append writes what is gathered.
+func (s *session) append(ctx context.Context, g *gathering) error {
 	begin := time.Now()
 	err := s.store.Append(ctx, s.topic, g.batches)
 	s.metrics.appending.Observe(time.Since(begin).Seconds())
@@ -149,7 +183,6 @@ func (s *session) append(ctx context.Context, g *gathering) error {
 		}
 	}
 	s.log.Debug("appended", "topic", s.topic, "partitions", len(g.batches), "bytes", g.bytes, "seconds", time.Since(begin).Seconds())
-	*g = gathering{assigned: s.assigned}
 	return nil
 }
 
