@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, Producer
 
 AT_ONCE = 10_000  # records of a transaction at most
 WAIT = 0.1  # seconds for so many
-THREADS = int(os.environ.get("THREADS", "1"))
+THREADS = int(os.environ.get("THREADS", "2"))  # of LightGBM; faster than 1 on two cores
 
 CHANNEL = {"pos": 0.0, "web": 1.0, "app": 2.0, "atm": 3.0}
 MCC = {code: float(i) for i, code in enumerate([4111, 5311, 5411, 5541, 5651, 5732, 5812, 5816, 5912, 5944, 5999, 6011, 7011])}
