@@ -108,11 +108,12 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 	assigned := newAssignment(w.store, w.topics.Verdicts, w.metrics)
 	hook, release := kafka.ClientMetrics(w.reg, "audit")
 	defer release()
-	client, err := kgo.NewClient(append(append(base[:len(base):len(base)], options(&w.cfg, w.topics, assigned)...), kgo.WithHooks(hook), kafka.ClientLog(w.log))...)
+	closing, closeWithin := kafka.Closing()
+	client, err := kgo.NewClient(append(append(base[:len(base):len(base)], options(&w.cfg, w.topics, assigned)...), closing, kgo.WithHooks(hook), kafka.ClientLog(w.log))...)
 	if err != nil {
 		return false, fmt.Errorf("make the client: %w", err)
 	}
-	defer w.leave(ctx, client, base)
+	defer w.leave(ctx, client, closeWithin, base)
 	w.setLife(client, assigned)
 	defer w.setLife(nil, nil)
 	w.log.Info("auditing", "group", w.cfg.Group, "topic", w.topics.Verdicts)
@@ -155,12 +156,12 @@ func (w *Writer) checkTopic(ctx context.Context, base []kgo.Opt) error {
 }
 
 // leave closes the client. At the end of Run a static member also gives its partitions to the others at once; between two lives it keeps them.
-func (w *Writer) leave(ctx context.Context, client *kgo.Client, base []kgo.Opt) {
+func (w *Writer) leave(ctx context.Context, client *kgo.Client, closeWithin func(time.Duration, func()), base []kgo.Opt) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	client.AllowRebalance()
 	err := client.LeaveGroupContext(bounded) // asks the broker for a dynamic member only
-	client.CloseAllowingRebalance()
+	closeWithin(0, client.CloseAllowingRebalance)
 	if ctx.Err() == nil {
 		return
 	}

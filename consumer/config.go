@@ -11,9 +11,9 @@ type Config struct {
 	Group    string `envconfig:"CONSUMER_GROUP" default:"mlmonitor-score" desc:"consumer group of the scorers, and prefix of their transactional ids"`
 	Instance string `ignored:"true"` // stable name of this process within the group; INSTANCE_ID
 
-	Members int `envconfig:"SCORE_MEMBERS" default:"1" desc:"members of the group in this process, each with transactions of its own: while one waits for the brokers, the others score"`
+	Members int `envconfig:"SCORE_MEMBERS" default:"1" desc:"members of the group in this process, each with transactions of its own: more is more throughput, and more work for the brokers"`
 
-	TxnInterval   time.Duration `envconfig:"CONSUMER_TXN_INTERVAL" default:"5ms" desc:"gather records for this long before a transaction; longer is more throughput, shorter is less latency"`
+	TxnInterval   time.Duration `envconfig:"CONSUMER_TXN_INTERVAL" default:"2ms" desc:"gather records for this long, and until the brokers have ended the last transaction; longer is less work for the brokers, shorter is less latency"`
 	TxnMaxRecords int           `envconfig:"CONSUMER_TXN_MAX_RECORDS" default:"10000" desc:"records in one transaction at most"`
 	TxnMaxBytes   int           `envconfig:"CONSUMER_TXN_MAX_BYTES" default:"33554432" desc:"bytes of input from which a transaction gathers no more"`
 	TxnTimeout    time.Duration `envconfig:"CONSUMER_TXN_TIMEOUT" default:"10s" desc:"the broker aborts a transaction after this; readers wait that long for a dead member that does not come back"`

@@ -112,13 +112,14 @@ func (m *member) live(ctx, work context.Context) error {
 	assigned := newAssignment()
 	hook, release := kafka.ClientMetrics(m.reg, "score-"+m.name)
 	defer release()
-	opts := append(base, options(&m.cfg, m.instance, m.transactionalID(), m.topics, assigned, maxBatch)...)
+	closing, closeWithin := kafka.Closing()
+	opts := append(append(base[:len(base):len(base)], closing), options(&m.cfg, m.instance, m.transactionalID(), m.topics, assigned, maxBatch)...)
 	txn, err := kgo.NewGroupTransactSession(append(opts, kgo.WithHooks(hook), kafka.ClientLog(m.log))...)
 	if err != nil {
 		return fmt.Errorf("make the client: %w", err)
 	}
 	defer func() {
-		txn.Close()
+		closeWithin(leaveTimeout, txn.Close)
 		if ctx.Err() != nil {
 			m.leave(base)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -27,6 +28,7 @@ var promises = []struct {
 	{"ASecondRunGivesTheSameBytes", aSecondRunGivesTheSameBytes},
 	{"MembersComeAndGo", membersComeAndGo},
 	{"ABrokenStreamStopsAndGoesOn", aBrokenStreamStopsAndGoesOn},
+	{"ABatchThatIsRefusedHalfSentLeavesNothing", aBatchRefusedHalfSentLeavesNothing},
 	{"ARedriveIsExactlyOnce", aRedriveIsExactlyOnce},
 	{"ATakenInstanceEnds", aTakenInstanceEnds},
 	{"AnAbortedInputIsNotAnswered", anAbortedInputIsNotAnswered},
@@ -186,6 +188,31 @@ func aBrokenStreamStopsAndGoesOn(t *testing.T, c *cluster) {
 	c.send(t, 1000, 600, 0) // the producer is mended
 	c.answered(t, 1000)
 	eventually(t, "the member is ready again", func() bool { return m.Ready(t.Context()) == nil })
+}
+
+func aBatchRefusedHalfSentLeavesNothing(t *testing.T, c *cluster) {
+	c.send(t, 0, 1200, 0)
+	c.send(t, 2000, 1800, 1) // of all, too many
+	cfg := c.config("a")
+	cfg.TxnMaxRecords, cfg.TxnInterval = 10_000, time.Second // one batch, or one of each member
+	m := c.start(t, cfg, sample(t))
+	eventually(t, "consumption stops", m.halted)
+	if n := len(c.answers(t)); n != 0 {
+		t.Errorf("%d answers of a refused batch are visible", n)
+	}
+	whole, err := kafka.Whole(t.Context(), &c.topics, c.topics.Verdicts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := int64(0)
+	for _, to := range whole.To {
+		written += to
+	}
+	if written < scoredAtOnce/4 {
+		t.Errorf("%d records stand on the output topic, aborted: the batch was to be half sent", written)
+	}
+	c.send(t, 10_000, 4000, 0)
+	c.answered(t, 7000)
 }
 
 func aRedriveIsExactlyOnce(t *testing.T, c *cluster) {

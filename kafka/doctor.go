@@ -136,8 +136,8 @@ func judgeRetry(broker, backoff, most string) Finding {
 			"leave " + retryBackoffMax + " at its default, 100"}
 	}
 	if ms > 5 {
-		return Finding{retryBackoff, Warn, found + ": one member's transactions follow each other no faster than that",
-			"set " + retryBackoff + "=1 on the brokers where you may; else keep CONSUMER_TXN_INTERVAL at 5ms or more"}
+		return Finding{retryBackoff, Warn, found + ": what a transaction's first record waits when it comes too early",
+			"set " + retryBackoff + "=1 on the brokers where you may; score waits for the right moment where you may not"}
 	}
 	return Finding{retryBackoff, OK, found, ""}
 }

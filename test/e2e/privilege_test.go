@@ -32,7 +32,7 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 	}
 	secure := append(s.env, "KAFKA_BROKERS="+strings.Join(s.kafka.SecureBrokers, ","), "KAFKA_TLS_CA_FILE="+s.kafka.CAFile, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
 		"KAFKA_SASL_USERNAME=app", "KAFKA_SASL_PASSWORD="+s.kafka.AppPassword)
-	score := supervise(t, "score", "score-1", freePort(t), secure)
+	score := supervise(t, "score", "score-1", freePort(t), append(secure, "SCORE_MEMBERS=2"))
 	score.unready(t, "AUTHORIZATION_FAILED")
 	allow(kadm.NewACLs().Topics(s.topics.Transactions).Operations(kadm.OpRead))
 	allow(kadm.NewACLs().Topics(s.topics.Verdicts, s.topics.DeadLetters).Operations(kadm.OpWrite, kadm.OpDescribeConfigs))

@@ -2,7 +2,7 @@
 // of their answers: for a copy that is exactly once, and for score, over intervals of gathering. Programs take turns, round after round; medians of the
 // rounds' percentiles are printed.
 //
-//	go run ./test/bench/latency -bundle DIR [-rates 1000,5000,20000] [-intervals 0s,2ms,5ms,10ms,50ms] [-for 10s] [-rounds 3] [-streams PROGRAM] [-json]
+//	go run ./test/bench/latency -bundle DIR [-rates 1000,5000,20000] [-intervals 0s,1ms,2ms,5ms,20ms] [-for 10s] [-rounds 3] [-streams PROGRAM] [-json]
 package main
 
 import (
@@ -47,14 +47,14 @@ type result struct {
 }
 
 // usual is the interval that score has when nothing is set.
-const usual = 5 * time.Millisecond
+const usual = 2 * time.Millisecond
 
 func main() {
 	floor.Main()
 	var s settings
 	flag.StringVar(&s.bundle, "bundle", "", "folder of the bundle to score with")
 	flag.StringVar(&s.rates, "rates", "1000,5000,20000", "transactions a second, separated by commas")
-	flag.StringVar(&s.intervals, "intervals", "0s,2ms,5ms,10ms,50ms", "values of CONSUMER_TXN_INTERVAL, separated by commas")
+	flag.StringVar(&s.intervals, "intervals", "0s,1ms,2ms,5ms,20ms", "values of CONSUMER_TXN_INTERVAL, separated by commas")
 	flag.DurationVar(&s.length, "for", 10*time.Second, "measured time of one run")
 	flag.DurationVar(&s.warm, "warm", 4*time.Second, "time before that, from the first answer")
 	flag.IntVar(&s.rounds, "rounds", 3, "rounds; the medians are printed")
