@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -78,7 +77,7 @@ func measure(ctx context.Context, r *kit.Run, s *settings) ([]figures, error) {
 	}
 	b := &bench{topics: kafka.Config{Brokers: cluster.Brokers, Transactions: "transactions", Verdicts: "unused", DeadLetters: "unused.dlq",
 		Compression: s.compression},
-		broker: pids[0], records: int64(s.records), partitions: int32(s.partitions), scores: slices.Repeat([]float64{math.NaN()}, int(s.records))}
+		broker: pids[0], records: int64(s.records), partitions: int32(s.partitions), verdicts: make([]verdict, s.records)}
 	if _, err := kafka.LayOut(ctx, &b.topics, b.layout(), false); err != nil {
 		return nil, err
 	}

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -22,7 +19,7 @@ type bench struct {
 	broker     int // its process id
 	records    int64
 	partitions int32
-	scores     []float64 // probability of each transaction, by the first program that gave one; NaN before
+	verdicts   []verdict // on each transaction, by the first program that gave one
 }
 
 // sample is one round of one program.
@@ -109,53 +106,4 @@ func (b *bench) watch(ctx context.Context, adm *kadm.Client, process *kit.Proces
 	s.records = n / ended.Sub(began).Seconds()
 	s.cpu, s.broker = (cpu[1]-cpu[0]).Seconds()/n*1e6, (broker[1]-broker[0]).Seconds()/n*1e6
 	return s, nil
-}
-
-// verify reads what is committed, and wants every transaction of the input exactly once, and every verdict's probability to be that of the program before:
-// who scores has to do the same work. The last bits may differ, as the exponential functions of languages do.
-func (b *bench) verify(ctx context.Context, topic string) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.topics.Brokers...), kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	seen := make([]bool, b.records)
-	for left := b.records; left > 0; {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("%s lacks %d of %d transactions: %w", topic, left, b.records, err)
-		}
-		for records := fetches.RecordIter(); !records.Done(); left-- {
-			value := records.Next().Value
-			n, err := kit.TransactionNumber(value)
-			if err != nil || n >= b.records || seen[n] {
-				return fmt.Errorf("%s has transaction %d twice, or not of this input: %w", topic, n, err)
-			}
-			seen[n] = true
-			p, scored, err := probability(value)
-			switch {
-			case err != nil:
-				return fmt.Errorf("%s, transaction %d: %w", topic, n, err)
-			case scored && math.IsNaN(b.scores[n]):
-				b.scores[n] = p
-			case scored && math.Abs(p-b.scores[n]) > 1e-12*b.scores[n]:
-				return fmt.Errorf("%s: the probability of transaction %d is %v, another program's %v", topic, n, p, b.scores[n])
-			}
-		}
-	}
-	return nil
-}
-
-// probability of a verdict; false for what is none, such as a copy of the input.
-func probability(value []byte) (p float64, scored bool, err error) {
-	_, value, scored = bytes.Cut(value, []byte(`"probability":`))
-	if !scored {
-		return 0, false, nil
-	}
-	value, _, _ = bytes.Cut(value, []byte(","))
-	p, err = strconv.ParseFloat(string(value), 64)
-	return p, true, err
 }
