@@ -25,7 +25,8 @@ plt.rcParams.update({
 
 
 def save(figure, path):
-    figure.tight_layout()
+    if figure.get_layout_engine() is None:
+        figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
     print(path)
@@ -34,7 +35,7 @@ def save(figure, path):
 def latency(results, out):
     """p50 and p99 against the interval of gathering, a panel for each rate."""
     rates = sorted({r["rate"] for r in results})
-    figure, panels = plt.subplots(1, len(rates), figsize=(10, 3.6), sharey=True)
+    figure, panels = plt.subplots(1, len(rates), figsize=(10, 3.8), sharey=True, layout="constrained")
     for panel, rate in zip(panels, rates):
         for program, label, colour in (("pass", "copy", GREY), ("score", "score", BLUE)):
             points = sorted((r["interval_ms"], r["p50_ms"], r["p99_ms"]) for r in results if r["rate"] == rate and r["program"] == program)
@@ -50,7 +51,8 @@ def latency(results, out):
         panel.set_yscale("log")
         panel.set_yticks([2, 5, 10, 20, 50, 100, 200], ["2", "5", "10", "20", "50", "100", "200"])
     panels[0].set_ylabel("due to a read_committed reader, ms")
-    panels[-1].legend(fontsize=8)
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, ncols=len(labels), loc="outside lower center")
     save(figure, out / "latency.svg")
 
 
