@@ -59,6 +59,7 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 		"KAFKA_SASL_MECHANISM": {"GSSAPI", "PLAIN"}, "KAFKA_SASL_USERNAME": {"app"}, "KAFKA_SASL_PASSWORD": {"hunter2"}, "KAFKA_ALLOW_OLD_BROKERS": {"perhaps"},
 		"KAFKA_TOPIC_TRANSACTIONS": {"", "..", "verdicts"}, "KAFKA_TOPIC_VERDICTS": {"a b", "transactions"}, "KAFKA_TOPIC_DEAD_LETTERS": {"verdicts"},
 		"KAFKA_PARTITIONS": {"0", "10001", "six"}, "KAFKA_REPLICATION_FACTOR": {"0", "-2", "40000"},
+		"KAFKA_COMPRESSION": {"brotli"}, "SCORE_MEMBERS": {"0", "65", "two"}, "OPS_PPROF": {"perhaps"},
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},
 		"CONSUMER_GROUP": {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
 		"CONSUMER_TXN_TIMEOUT": {"1ms"}, "CONSUMER_SESSION_TIMEOUT": {"1s"}, "CONSUMER_MAX_DEAD_LETTER_RATIO": {"0", "1.1", "NaN"},

@@ -58,9 +58,9 @@ func (p *polled) answer(t testing.TB) {
 	if ours, err := p.answers.to(&p.batch, p.owned, func() {}); !ours || err != nil {
 		t.Fatal(ours, err)
 	}
-	done := p.failed.begin()
+	p.failed.begin()
 	for i := range p.answers.records {
-		done(&p.answers.records[i], nil)
+		p.failed.done(&p.answers.records[i], nil)
 	}
 	if err := p.failed.err(); err != nil {
 		t.Fatal(err)

@@ -8,12 +8,12 @@ import (
 
 // delivery is what became of the records of one transaction: the first error, if one failed.
 type delivery struct {
-	done  func(*kgo.Record, error) // made once: it would be allocated for every record
+	done  func(*kgo.Record, error) // the promise of every record; made once, it would be allocated for each
 	first atomic.Pointer[error]
 }
 
-// begin gives the promise of each record of the next transaction.
-func (d *delivery) begin() func(*kgo.Record, error) {
+// begin makes ready for the records of the next transaction.
+func (d *delivery) begin() {
 	if d.done == nil {
 		d.done = func(_ *kgo.Record, err error) {
 			if err != nil {
@@ -23,7 +23,6 @@ func (d *delivery) begin() func(*kgo.Record, error) {
 		}
 	}
 	d.first.Store(nil)
-	return d.done
 }
 
 // err is valid once the client has flushed.

@@ -84,8 +84,9 @@ func (s *session) gather(ctx context.Context) error {
 	}
 	ctx, enough := context.WithCancel(ctx)
 	defer enough()
+	last := s.ended // the next transaction's may stand there when the timer's function runs
 	timer := time.AfterFunc(interval, func() {
-		<-s.ended
+		<-last
 		enough()
 	})
 	defer timer.Stop()
@@ -152,7 +153,7 @@ func (s *session) answer(ctx context.Context) error {
 func (s *session) score(ctx context.Context) (admitted bool, err error) {
 	begin, sending := time.Now(), time.Duration(0)
 	s.sent = 0
-	promise := s.delivery.begin()
+	s.delivery.begin()
 	ours, err := s.answers.to(&s.batch, s.assigned, func() {
 		select {
 		case <-s.ended:
@@ -163,7 +164,7 @@ func (s *session) score(ctx context.Context) (admitted bool, err error) {
 			return // most likely they would be aborted
 		}
 		start := time.Now()
-		s.send(ctx, promise)
+		s.send(ctx)
 		sending += time.Since(start)
 	})
 	if err != nil || !ours {
@@ -178,16 +179,16 @@ func (s *session) score(ctx context.Context) (admitted bool, err error) {
 }
 
 // send hands the answers that are there to the client.
-func (s *session) send(ctx context.Context, promise func(*kgo.Record, error)) {
+func (s *session) send(ctx context.Context) {
 	for ; s.sent < len(s.answers.records); s.sent++ {
-		s.txn.Produce(ctx, &s.answers.records[s.sent], promise)
+		s.txn.Produce(ctx, &s.answers.records[s.sent], s.delivery.done)
 	}
 }
 
 // produce sends the rest of the answers, and returns when the brokers have them all.
 func (s *session) produce(ctx context.Context) error {
 	<-s.ended // bounded
-	s.send(ctx, s.delivery.done)
+	s.send(ctx)
 	// Flush before asking for errors: the client waits for its linger otherwise. Bounded: a transaction past its timeout is aborted anyway.
 	flush, cancel := context.WithTimeout(ctx, s.cfg.TxnTimeout)
 	defer cancel()

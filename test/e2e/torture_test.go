@@ -155,6 +155,9 @@ func (s *stack) settle(t *testing.T, ctx context.Context) {
 	t.Helper()
 	eventually(t, 4*time.Minute, "every transaction is answered", func() bool {
 		found, err := app.Reconcile(ctx, &s.topics)
+		if err == nil && found.Unanswered > 0 {
+			s.abortHanging(t, ctx)
+		}
 		return err == nil && found.Unanswered == 0
 	})
 	want := len(s.verdicts(t, ctx, &s.topics))
