@@ -56,7 +56,7 @@ class Bundle:
                 raise SystemExit(f"example {number} of the bundle gets another score than its recorded one: change event.py when the contract has changed")
 
     def margins(self, rows):
-        """Returns the raw score of each row. LightGBM lets go of the interpreter's lock meanwhile."""
+        """Returns the raw score of each row."""
         if not rows:
             return []
         return self.model.predict(np.array(rows, dtype=np.float64), raw_score=True, num_threads=self.threads).tolist()
