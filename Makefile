@@ -12,7 +12,7 @@ FUZZ_TIME ?= 20s
 PEERS ?=
 ROUNDS ?= 5
 
-SCRIPTS := $(wildcard test/*.sh test/*/*.sh deploy/*/*.sh) .ci/run
+SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
 .PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture-smoke fuzz train image secrets clean
 
