@@ -11,7 +11,7 @@ import (
 type metrics struct {
 	predictions  *prometheus.CounterVec // by decision
 	deadLetters  *prometheus.CounterVec // by class
-	transactions *prometheus.CounterVec // by outcome: commit, abort
+	transactions *prometheus.CounterVec // by outcome: commit, abort, unknown
 	restarts     prometheus.Counter
 	scoring      prometheus.Histogram
 	latency      prometheus.Histogram
@@ -30,7 +30,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_dead_letters_total",
 			Help: "Inputs committed to the dead-letter topic, by reason class."}, []string{"class"}),
 		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_kafka_transactions_total",
-			Help: "Kafka transactions ended, by outcome. Aborts are normal in a rebalance: their records are scored again."}, []string{"outcome"}),
+			Help: "Kafka transactions ended, by outcome. Aborts are normal in a rebalance: their records are scored again. Unknown: the brokers did not say; its verdicts, if they stand, are not in the counters."}, []string{"outcome"}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "mlmonitor_consumer_restarts_total",
 			Help: "Times the client was made anew after a failure."}),
 		scoring: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "fraud_prediction_duration_seconds",
@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, c := range append(schemas.Classes(), scorer.ScoreNotFinite) {
 		m.deadLetters.WithLabelValues(string(c))
 	}
-	for _, outcome := range []string{"commit", "abort"} {
+	for _, outcome := range []string{"commit", "abort", "unknown"} {
 		m.transactions.WithLabelValues(outcome)
 	}
 	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.scoring, m.latency, m.batch, m.lag, m.halted, m.ratio, m.txnVersion, m.bundle)

@@ -135,6 +135,7 @@ func (s *session) answer(ctx context.Context) error {
 	}
 	committed, err := s.end(ctx, admitted)
 	if err != nil {
+		s.metrics.transactions.WithLabelValues("unknown").Inc() // it may stand on the topics: what is read next shows
 		return fmt.Errorf("end the transaction: %w", err)
 	}
 	if !committed {

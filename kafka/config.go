@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
@@ -41,6 +42,10 @@ type Config struct {
 var codecs = map[string]kgo.CompressionCodec{
 	"none": kgo.NoCompression(), "": kgo.NoCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
 }
+
+// metadataMinAge is how long a client keeps what it knows of leaders, at least. A partition whose broker refuses a request for a moment, as one does that has not
+// ended the last transaction yet, waits for new metadata: with the client's own default that stalls it for up to five seconds.
+const metadataMinAge = 200 * time.Millisecond
 
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
@@ -96,7 +101,7 @@ func (c *Config) UsesTLS() bool { return c.TLS || c.CAFile != "" || c.CertFile !
 
 // Options turns the configuration into client options; it reads the certificate files.
 func (c *Config) Options() ([]kgo.Opt, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor"), kgo.ProducerBatchCompression(codecs[c.Compression])}
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor"), kgo.ProducerBatchCompression(codecs[c.Compression]), kgo.MetadataMinAge(metadataMinAge)}
 	if c.UsesTLS() {
 		t, err := c.tls()
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -77,5 +78,23 @@ func TestAnOldClusterIsRefusedUnlessAllowed(t *testing.T) {
 	c.AllowOldBrokers = true
 	if v, err := CheckTransactions(t.Context(), cl, &c); err != nil || v >= 2 {
 		t.Errorf("allowed: version %d, %v", v, err)
+	}
+}
+
+// A partition that a broker refuses for a moment waits for new metadata. The client's own default would stall it for five seconds: the rig saw that after
+// every second kill of a scorer.
+func TestAClientMaySoonAskForLeadersAgain(t *testing.T) {
+	c := valid()
+	opts, err := c.Options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if age := cl.OptValue(kgo.MetadataMinAge).(time.Duration); age > 250*time.Millisecond {
+		t.Errorf("metadata is kept for %v at least", age)
 	}
 }

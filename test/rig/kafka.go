@@ -65,7 +65,12 @@ func sharedKafka(nodes int) (*Cluster, error) {
 func PrivateKafka(t T, nodes int, properties ...string) *Cluster {
 	t.Helper()
 	skipWhenShort(t, "Kafka")
-	c, err := startKafka(nodes, properties...)
+	return private(t, nodes, "KAFKA_PROPERTIES="+strings.Join(properties, "\n"))
+}
+
+// private starts a cluster that ends with the test.
+func private(t T, nodes int, env ...string) *Cluster {
+	c, err := startKafka(nodes, env...)
 	if err != nil {
 		t.Fatalf("start Kafka: %v", err)
 	}
@@ -81,7 +86,7 @@ func PrivateKafka(t T, nodes int, properties ...string) *Cluster {
 	return c
 }
 
-func startKafka(nodes int, properties ...string) (*Cluster, error) {
+func startKafka(nodes int, env ...string) (*Cluster, error) {
 	s, err := newScript("kafka.sh")
 	if err != nil {
 		return nil, err
@@ -95,11 +100,10 @@ func startKafka(nodes int, properties ...string) (*Cluster, error) {
 		// A broker of few minutes is started with half the work when Java does not optimise much. Whoever measures says otherwise.
 		jvm = "-Xms384m -Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 	}
-	err = s.start("KAFKA_SECURE=1", "KAFKA_JVM="+jvm,
-		"KAFKA_PORTS="+portList(ports[:nodes]),
-		"KAFKA_CONTROLLER_PORTS="+portList(ports[nodes:2*nodes]),
-		"KAFKA_SECURE_PORTS="+portList(ports[2*nodes:]),
-		"KAFKA_PROPERTIES="+strings.Join(properties, "\n"))
+	err = s.start(append([]string{"KAFKA_SECURE=1", "KAFKA_JVM=" + jvm,
+		"KAFKA_PORTS=" + portList(ports[:nodes]),
+		"KAFKA_CONTROLLER_PORTS=" + portList(ports[nodes:2*nodes]),
+		"KAFKA_SECURE_PORTS=" + portList(ports[2*nodes:])}, env...)...)
 	if err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
@@ -147,6 +151,9 @@ func (c *Cluster) PIDs() ([]int, error) {
 	return all, nil
 }
 
+// Log is the file that node i logs to since it was started last; before that it stands beside it, with ".before" behind its name.
+func (c *Cluster) Log(i int) string { return filepath.Join(c.script.dir, strconv.Itoa(i+1), "log") }
+
 // Kill ends node i, counted from 0, by SIGKILL, and returns when it is gone.
 func (c *Cluster) Kill(i int) error { return c.hurt("kill9", i) }
 
@@ -160,6 +167,14 @@ func (c *Cluster) Stop() error {
 
 // Restart starts node i, which is down, and returns when it serves.
 func (c *Cluster) Restart(i int) error { return c.hurt("restart", i) }
+
+// RestartWith is Restart with further environment for Java.
+func (c *Cluster) RestartWith(i int, env ...string) error {
+	if !c.private {
+		return errShared
+	}
+	return c.script.run(env, "restart", c.script.dir, strconv.Itoa(i+1))
+}
 
 // Pause freezes node i: its connections stay open, and it does not answer.
 func (c *Cluster) Pause(i int) error { return c.hurt("pause", i) }

@@ -13,6 +13,9 @@
 #   KAFKA_CONTROLLER_PORTS  as many for the controllers (each client port + 100)
 #   KAFKA_SECURE            1: a second listener with TLS (own CA, DIR/tls/ca.crt) and SCRAM-SHA-512, and ACLs
 #   KAFKA_SECURE_PORTS      its ports (each client port + 200)
+#   KAFKA_LISTENERS         further plain listeners, a line each: NAME, a port per node, and per node the port that clients are told (of a proxy
+#                           that leads there). One called PEERS is what the nodes use among themselves
+#   KAFKA_VOTERS            per node, a line each: the ports at which it finds the controllers (of proxies)
 #   KAFKA_PROPERTIES        further lines for server.properties
 #   KAFKA_JVM               Java's options (-Xms384m -Xmx384m -XX:+UseG1GC)
 # and by every start: OWNER_PID (the nodes are stopped and DIR is removed when that process has ended).
@@ -77,9 +80,19 @@ properties() {
   local dir=$1 node=$2 nodes=${#ports[@]} i=$(($2 - 1)) voters=() n in_sync=1
   for n in $(seq "$nodes"); do voters+=("$n@127.0.0.1:${controllers[n - 1]}"); done
   [ "$nodes" = 1 ] || in_sync=2
-  local listeners=PLAINTEXT://127.0.0.1:${ports[i]} advertised=PLAINTEXT://127.0.0.1:${ports[i]}
+  local listeners=PLAINTEXT://127.0.0.1:${ports[i]} advertised=PLAINTEXT://127.0.0.1:${ports[i]} peers=PLAINTEXT protocols= words found
   if [ "${KAFKA_SECURE:-}" = 1 ]; then
     listeners+=,SASL_SSL://127.0.0.1:${secures[i]} advertised+=,SASL_SSL://localhost:${secures[i]}
+  fi
+  while read -ra words; do
+    [ ${#words[@]} -gt 0 ] || continue
+    listeners+=,${words[0]}://127.0.0.1:${words[i + 1]} advertised+=,${words[0]}://127.0.0.1:${words[nodes + i + 1]} protocols+=,${words[0]}:PLAINTEXT
+    [ "${words[0]}" != PEERS ] || peers=PEERS
+  done <<<"${KAFKA_LISTENERS:-}"
+  if [ -n "${KAFKA_VOTERS:-}" ]; then
+    read -ra found <<<"$(sed -n "${node}p" <<<"$KAFKA_VOTERS")"
+    voters=()
+    for n in $(seq "$nodes"); do voters+=("$n@127.0.0.1:${found[n - 1]}"); done
   fi
   cat <<CONF
 process.roles=broker,controller
@@ -88,8 +101,8 @@ controller.quorum.voters=$(join , "${voters[@]}")
 listeners=$listeners,CONTROLLER://127.0.0.1:${controllers[i]}
 advertised.listeners=$advertised
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL
+inter.broker.listener.name=$peers
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_SSL:SASL_SSL$protocols
 log.dirs=$dir/$node/data
 auto.create.topics.enable=false
 
