@@ -11,10 +11,12 @@ IMAGE ?= mlmonitor:local
 FUZZ_TIME ?= 20s
 PEERS ?=
 ROUNDS ?= 5
+LANES ?= 1
+torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture-smoke fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture torture-teeth fuzz train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +64,15 @@ bench-plots: .cache/venv-plots/installed ## draw the pictures of docs/performanc
 bench-forest: .cache/bench-forest/made ## compare the tree engine with others (PEERS=all, none or some; ROUNDS=5); the first time takes long
 	go run ./test/bench/forest -peers '$(or $(PEERS),all)' -rounds '$(ROUNDS)'
 
-torture-smoke: ## kill and restart everything under load on real servers, and count: nothing lost, nothing doubled
-	MLMONITOR_TORTURE=full go test ./test/e2e -run TestNothingIsLostOrDoubledUnderKills -count=1 -timeout 60m -v
+torture: ## hurt everything on real servers by a seeded schedule, and prove that nothing is lost or doubled (ROUNDS=40, SEED, LANES=1, ARGS); report in .cache/torture
+	test/stack/kafka.sh install
+	test/stack/postgres.sh install
+	go run ./cmd/torture -out .cache/torture -rounds '$(ROUNDS)' $(if $(SEED),-seed '$(SEED)') -lanes '$(LANES)' $(ARGS)
+
+torture-teeth: ## plant defects into the program, one after the other, and see that the torture catches each; takes half an hour
+	test/stack/kafka.sh install
+	test/stack/postgres.sh install
+	go run ./cmd/torture -teeth -out .cache/torture-teeth $(if $(SEED),-seed '$(SEED)') $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZ_TIME (20s)
 	@go list ./... | while read -r package; do \

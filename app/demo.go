@@ -103,6 +103,9 @@ func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c c
 		return Summary{}, err
 	}
 	defer unlock()
+	if err := checkRoom(dc.Dir, roomToStart); err != nil {
+		return Summary{}, err
+	}
 	broker, err := kafka.StartEmbedded(filepath.Join(dc.Dir, "broker"))
 	if err != nil {
 		return Summary{}, err
@@ -137,8 +140,13 @@ func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c c
 	if err != nil {
 		return Summary{}, err
 	}
-	if err := d.run(ctx, score, writer, show); err != nil {
+	ctx, full := context.WithCancelCause(ctx)
+	defer full(nil)
+	if err := d.run(ctx, full, score, writer, show); err != nil {
 		return Summary{}, err
+	}
+	if why := context.Cause(ctx); errors.Is(why, errDiskFull) {
+		return d.summary(), why
 	}
 	return d.summary(), nil
 }
@@ -156,8 +164,8 @@ func (d *demo) listen(cfg *Config, log *slog.Logger) error {
 	return err
 }
 
-// run produces until the time is over, and lets scorer and audit finish what is there.
-func (d *demo) run(ctx context.Context, score, writer role, show func(Snapshot)) error {
+// run produces until the time is over or the disk is nearly full, and lets scorer and audit finish what is there.
+func (d *demo) run(ctx context.Context, full func(error), score, writer role, show func(Snapshot)) error {
 	group, roles := errgroup.WithContext(context.WithoutCancel(ctx))
 	roles, stop := context.WithCancel(roles)
 	defer stop()
@@ -168,6 +176,10 @@ func (d *demo) run(ctx context.Context, score, writer role, show func(Snapshot))
 	group.Go(func() error { return writer.Run(roles) })
 	group.Go(func() error { return d.watch(roles) })
 	group.Go(func() error { return d.watchDeadLetters(roles) })
+	group.Go(func() error {
+		watchRoom(roles, d.cfg.Dir, full)
+		return nil
+	})
 	group.Go(func() error {
 		defer stop()
 		return d.feed(ctx, roles)

@@ -25,6 +25,12 @@ const (
 	leaveTimeout  = 2 * time.Second // to leave the group
 )
 
+// Times between two lives of the client: short, since inputs wait, and not so short that brokers in trouble get more of it.
+const (
+	firstBackoff = 250 * time.Millisecond
+	lastBackoff  = 2 * time.Second
+)
+
 // member is one member of the group of scorers, with a transactional id of its own.
 type member struct {
 	name     string // within the process, from "1"; a label of metrics
@@ -37,6 +43,7 @@ type member struct {
 	metrics  *metrics
 	breaker  breaker
 	progress atomic.Int64 // when a transaction last committed, or the client was made; Unix nanoseconds
+	answered atomic.Bool  // a transaction has committed in this life of the client
 	behind   atomic.Int64 // inputs of this member's partitions not answered yet, as last measured
 
 	mu       sync.Mutex // guards what follows: readiness asks for it
@@ -70,8 +77,8 @@ func (m *member) run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishTimeout, cancel) })
 	defer stop()
-	for backoff := 250 * time.Millisecond; ; backoff = min(2*backoff, 5*time.Second) {
-		began := time.Now()
+	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
+		m.answered.Store(false)
 		err := m.live(ctx, work)
 		switch {
 		case ctx.Err() != nil:
@@ -83,8 +90,8 @@ func (m *member) run(ctx context.Context) error {
 		}
 		m.setReady(err)
 		m.metrics.restarts.Inc()
-		if time.Since(began) > time.Minute {
-			backoff = 250 * time.Millisecond
+		if m.answered.Load() {
+			backoff = firstBackoff
 		}
 		m.log.Warn("scoring failed, starting anew", "error", err, "retry_in", backoff.String())
 		select {

@@ -144,6 +144,7 @@ func (s *session) answer(ctx context.Context) error {
 		return nil
 	}
 	s.progress.Store(time.Now().UnixNano())
+	s.answered.Store(true)
 	s.breaker.add(s.answers.dead)
 	s.count()
 	return nil

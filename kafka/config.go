@@ -47,6 +47,9 @@ var codecs = map[string]kgo.CompressionCodec{
 // ended the last transaction yet, waits for new metadata: with the client's own default that stalls it for up to five seconds.
 const metadataMinAge = 200 * time.Millisecond
 
+// metadataMaxAge is how long it takes until partitions that were added to a topic are read, at most. The client's own default leaves them alone for five minutes.
+const metadataMaxAge = 20 * time.Second
+
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // Validate names the variable that is wrong and how to mend it. It reads the certificate files: one that is not there is not waited for.
@@ -101,7 +104,8 @@ func (c *Config) UsesTLS() bool { return c.TLS || c.CAFile != "" || c.CertFile !
 
 // Options turns the configuration into client options; it reads the certificate files.
 func (c *Config) Options() ([]kgo.Opt, error) {
-	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor"), kgo.ProducerBatchCompression(codecs[c.Compression]), kgo.MetadataMinAge(metadataMinAge)}
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor"), kgo.ProducerBatchCompression(codecs[c.Compression]),
+		kgo.MetadataMinAge(metadataMinAge), kgo.MetadataMaxAge(metadataMaxAge)}
 	if c.UsesTLS() {
 		t, err := c.tls()
 		if err != nil {

@@ -81,9 +81,9 @@ func TestAnOldClusterIsRefusedUnlessAllowed(t *testing.T) {
 	}
 }
 
-// A partition that a broker refuses for a moment waits for new metadata. The client's own default would stall it for five seconds: the rig saw that after
-// every second kill of a scorer.
-func TestAClientMaySoonAskForLeadersAgain(t *testing.T) {
+// A partition that a broker refuses for a moment waits for new metadata: the client's own default would stall it for five seconds, as the torture saw after
+// every second kill of a scorer. And partitions that were added to a topic would not be read for five minutes.
+func TestMetadataIsNeitherKeptTooLongNorTooFirmly(t *testing.T) {
 	c := valid()
 	opts, err := c.Options()
 	if err != nil {
@@ -96,5 +96,8 @@ func TestAClientMaySoonAskForLeadersAgain(t *testing.T) {
 	defer cl.Close()
 	if age := cl.OptValue(kgo.MetadataMinAge).(time.Duration); age > 250*time.Millisecond {
 		t.Errorf("metadata is kept for %v at least", age)
+	}
+	if age := cl.OptValue(kgo.MetadataMaxAge).(time.Duration); age > 30*time.Second {
+		t.Errorf("partitions that were added are not seen for %v", age)
 	}
 }

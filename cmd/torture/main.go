@@ -26,6 +26,9 @@ func main() {
 	flag.IntVar(&cfg.Lanes, "lanes", 1, "faults at a time, at most; with 1 every stall is of one fault")
 	flag.Float64Var(&cfg.Rate, "rate", 400, "transactions a second")
 	flag.StringVar(&only, "only", "", "only these faults, with commas: "+strings.Join(torture.Kinds(), ","))
+	flag.BoolVar(&cfg.Goals, "goals", false, "a kind of fault whose stalls miss their goal by far is a finding too")
+	teeth := flag.Bool("teeth", false, "plant defects into the program, one after the other, and see that each is caught; -defects chooses")
+	defects := flag.String("defects", "", "with -teeth: only defects whose name holds this text")
 	flag.BoolVar(&cfg.First, "first", false, "stop at the first finding")
 	flag.StringVar(&cfg.Binary, "binary", "", "program under torture; empty: built from this directory")
 	flag.StringVar(&out, "out", "torture", "directory for report.html, result.json and the logs of all processes")
@@ -45,6 +48,9 @@ func main() {
 	}
 	kit.Main("torture", func(ctx context.Context, run *kit.Run) error {
 		os.Unsetenv("KAFKA_JVM") // three light nodes, not one fast one
+		if *teeth {
+			return bite(ctx, run, cfg, *defects, out)
+		}
 		return tortured(ctx, run, cfg, out)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -153,6 +154,9 @@ func (s *Server) administer(statements ...string) error {
 	}
 	return nil
 }
+
+// Log is the file that the server logs to.
+func (s *Server) Log() string { return filepath.Join(s.script.dir, "log") }
 
 // Kill ends the server and all its sessions by SIGKILL, and returns when they are gone.
 func (s *Server) Kill() error { return s.hurt("kill9") }

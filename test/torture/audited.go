@@ -1,8 +1,11 @@
 package torture
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -15,7 +18,7 @@ func (c *checkpoint) audit(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	if err := until(ctx, auditLimit, func() error { return c.caughtUp(ctx, conn, partitions) }); err != nil {
+	if err := until(ctx, c.wait, func() error { return c.caughtUp(ctx, conn, partitions) }); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
@@ -25,6 +28,9 @@ func (c *checkpoint) audit(ctx context.Context) error {
 		if err := c.compareRows(ctx, conn, p); err != nil {
 			return err
 		}
+	}
+	if err := c.backstop(); err != nil {
+		return err
 	}
 	var rows, rejects int64
 	if err := conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM verdicts), (SELECT count(*) FROM audit_rejects)`).Scan(&rows, &rejects); err != nil {
@@ -36,10 +42,24 @@ func (c *checkpoint) audit(ctx context.Context) error {
 	return nil
 }
 
+// backstop looks whether the database had to refuse a row that stood there: the writers' own fence should have.
+func (c *checkpoint) backstop() error {
+	log, err := os.ReadFile(c.postgres.Log())
+	if err != nil {
+		return err
+	}
+	refused := bytes.Count(log, []byte("duplicate key value violates unique constraint"))
+	if refused > c.refused {
+		c.find("backstop", fmt.Sprintf("the primary key refused %d rows that a second writer brought", refused-c.refused))
+	}
+	c.refused = refused
+	return nil
+}
+
 // connect looks behind the scenes, as the superuser: the roles' own connections may be the ones that are hurt.
 func (w *World) connect(ctx context.Context) (*pgx.Conn, error) {
 	var conn *pgx.Conn
-	err := until(ctx, auditLimit, func() (err error) {
+	err := until(ctx, time.Minute, func() (err error) {
 		conn, err = pgx.Connect(ctx, w.postgres.AdminURL)
 		return err
 	})

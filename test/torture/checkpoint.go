@@ -12,18 +12,13 @@ import (
 	"github.com/mlmonitor/mlmonitor/test/bench/kit"
 )
 
-// Times after which what must settle has not.
-const (
-	settleLimit = 150 * time.Second
-	auditLimit  = 90 * time.Second
-)
-
 // checkpoint compares everything: it has no more inputs come, waits until all are answered and audited, and looks. The parts of it that pass count in
 // report.
 type checkpoint struct {
 	*World
 	admin    *kadm.Client
 	audited  map[int32]int64 // offset of the verdicts topic up to which rows were compared
+	refused  int             // rows that the database's own backstop refused
 	previous map[string]life // of each process, at the last checkpoint
 	totals   Totals          // at the last checkpoint
 	base     map[string]use  // resources of each process after the first checkpoint
@@ -61,7 +56,7 @@ func (c *checkpoint) check(ctx context.Context) error {
 // settle waits until every input on the topic is read and answered, and every answer read.
 func (c *checkpoint) settle(ctx context.Context) error {
 	quiet := time.Now()
-	err := until(ctx, settleLimit, func() error {
+	err := until(ctx, c.wait, func() error {
 		if err := c.readToTheEnd(ctx); err != nil {
 			return err
 		}
@@ -109,7 +104,7 @@ func (c *checkpoint) readToTheEnd(ctx context.Context) error {
 
 // offsets of the scorers' group must be at the end: all is answered.
 func (c *checkpoint) offsets(ctx context.Context) error {
-	return until(ctx, settleLimit, func() error {
+	return until(ctx, c.wait, func() error {
 		ends, err := c.admin.ListEndOffsets(ctx, c.topics.Transactions)
 		if err != nil {
 			return err

@@ -2,12 +2,12 @@ package torture
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -27,9 +27,9 @@ const clockTopic = "torture.clock"
 // clockJump starts a node anew on a clock of its own, has that jump while the node works, and starts the node on the right clock again: in Kafka timers
 // would wait for a clock that went back.
 func clockJump(ctx context.Context, a *act) (string, error) {
-	library, err := a.faketime()
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", errVoid, err)
+	library := filepath.Join(a.dir, "clock.so")
+	if out, err := exec.CommandContext(ctx, "test/stack/clock.sh", library).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the clock: %w: %s", err, out)
 	}
 	adm, err := a.admin()
 	if err != nil {
@@ -42,8 +42,14 @@ func clockJump(ctx context.Context, a *act) (string, error) {
 	}
 	jump := []time.Duration{-2 * time.Hour, -20 * time.Minute, 20 * time.Minute, 50 * time.Minute, 6 * time.Hour}[a.rng.IntN(5)]
 	clock := filepath.Join(a.dir, fmt.Sprintf("clock-%d", i+1))
-	set := func(by time.Duration) error {
-		return os.WriteFile(clock, fmt.Appendf(nil, "%+.0f\n", by.Seconds()), 0o644)
+	file, err := os.Create(clock)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	set := func(by time.Duration) error { // in place: the node has the file mapped
+		_, err := file.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(int64(by.Seconds()))), 0)
+		return err
 	}
 	if err := set(0); err != nil {
 		return "", err
@@ -51,7 +57,7 @@ func clockJump(ctx context.Context, a *act) (string, error) {
 	if err := a.kafka.Kill(i); err != nil {
 		return "", fmt.Errorf("%w: %w", errVoid, err)
 	}
-	err = a.kafka.RestartWith(i, "LD_PRELOAD="+library, "FAKETIME_TIMESTAMP_FILE="+clock, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1")
+	err = a.kafka.RestartWith(i, "LD_PRELOAD="+library, "CLOCK_FILE="+clock)
 	var off time.Duration
 	if err == nil {
 		err = a.replicated(ctx, adm)
@@ -67,15 +73,6 @@ func clockJump(ctx context.Context, a *act) (string, error) {
 		err = fmt.Errorf("%w: the clock of node %d is off by %v, wanted %v", errVoid, i+1, off, jump)
 	}
 	return fmt.Sprintf("the clock of node %d jumped by %v", i+1, off.Round(time.Second)), err
-}
-
-// faketime finds the library, once.
-func (w *World) faketime() (string, error) {
-	out, err := exec.Command("test/stack/faketime.sh").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, last(string(out), 500))
-	}
-	return strings.TrimSpace(string(out)), nil
 }
 
 func (w *World) makeClockTopic(ctx context.Context) error {

@@ -45,6 +45,15 @@ var goals = map[string]time.Duration{
 	"kill-txn-coordinator": brokerSession + 4*time.Second, "kill-group-coordinator": brokerSession + 4*time.Second,
 }
 
+// checkGoals finds the kinds whose median stall is twice their goal and more. It takes three rounds alone to say so.
+func (w *World) checkGoals(rounds []Round) {
+	for _, s := range scores(rounds) {
+		if s.Within > 0 && s.Alone >= 3 && s.P50 > 2*s.Within {
+			w.find("availability", fmt.Sprintf("%s: half of %d stalls are longer than %v, the goal is %v", s.Kind, s.Alone, s.P50.Round(time.Millisecond), s.Within))
+		}
+	}
+}
+
 // finish adds up.
 func (r *Result) finish(w *World, c *checkpoint, t *throughput) {
 	w.mu.Lock()
@@ -97,15 +106,18 @@ func scores(rounds []Round) []Score {
 	return all
 }
 
-// classes of findings that the scoreboard adds up.
-var classes = []struct {
+// class of findings.
+type class struct {
 	name   string
 	checks []string
-}{
+}
+
+// classes of findings that the scoreboard adds up.
+var classes = []class{
 	{"lost", []string{"lost", "audit-lost", "settled", "recovered", "audit-settled", "topic"}},
 	{"doubled", []string{"doubled", "audit-doubled"}},
-	{"torn", []string{"payload", "order", "place", "foreign", "audit-bytes", "audit-phantom", "audit-rows", "offsets"}},
-	{"other", []string{"counters", "memory", "descriptors", "stop", "exit", "embedded", "witness"}},
+	{"torn", []string{"payload", "order", "place", "foreign", "audit-bytes", "audit-phantom", "audit-rows", "backstop", "offsets"}},
+	{"other", []string{"availability", "counters", "memory", "descriptors", "stop", "exit", "embedded", "witness"}},
 }
 
 // Class of a finding's check: lost, doubled, torn or other.

@@ -23,7 +23,9 @@ type Config struct {
 	Lanes  int           // faults at a time, at most
 	Rate   float64       // transactions a second
 	Kinds  []string      // only these faults; empty: all
+	Wait   time.Duration // for what must settle, before it counts as lost; 0: DefaultWait
 	First  bool          // stop at the first finding
+	Goals  bool          // a kind whose stalls miss their goal by far is a finding too: for a machine that has nothing else to do
 }
 
 // Round is one fault, and what came of it.
@@ -40,6 +42,9 @@ type Round struct {
 	Void      bool          `json:"void,omitempty"`
 	Evidence  string        `json:"evidence"`
 }
+
+// DefaultWait is longer than Kafka itself takes to recover from any of the faults.
+const DefaultWait = 150 * time.Second
 
 // Run tortures until the rounds are done, the time has passed or ctx ends. The error is nil also when there are findings: it says that the torture
 // itself could not go on.
@@ -78,6 +83,9 @@ func Run(ctx context.Context, t rig.T, cfg Config) (*Result, error) {
 		l := lanes{World: w, cfg: &cfg, deal: deal, result: r, enough: func() bool { return done() || time.Now().After(until) }}
 		if err = l.run(ctx); err == nil {
 			err = c.check(context.WithoutCancel(ctx)) // also when interrupted: the result counts
+			if cfg.Goals {
+				w.checkGoals(r.Rounds)
+			}
 		}
 		w.log("%s", r.line(w))
 	}
@@ -178,9 +186,6 @@ func (l *lanes) grab(d dealt) *act {
 	return a
 }
 
-// recoverLimit is how long the stream may take after a fault is lifted. Kafka's own recovery is in it.
-const recoverLimit = 150 * time.Second
-
 // play does a fault, waits until what came before its end is answered, and notes what there is to note. An error ends the torture.
 func (l *lanes) play(ctx context.Context, a *act, round *Round) error {
 	// An interrupt lets what has begun come to its end: the checks that follow want a world in order.
@@ -197,7 +202,7 @@ func (l *lanes) play(ctx context.Context, a *act, round *Round) error {
 		l.find("recovered", fmt.Sprintf("round %d, %s of %s: %v", round.Number, round.Kind, round.Target, err))
 	}
 	mark := l.ledger.Mark()
-	if err := until(ctx, recoverLimit, func() error {
+	if err := until(ctx, l.wait, func() error {
 		if n := l.ledger.Waiting(mark); n > 0 {
 			return fmt.Errorf("%d inputs from before its end wait for an answer", n)
 		}

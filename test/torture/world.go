@@ -38,6 +38,7 @@ type World struct {
 	dir     string // of logs
 	seed    uint64
 	rate    float64
+	wait    time.Duration // for what must settle
 	log     func(format string, args ...any)
 	ledger  *Ledger
 	witness *witness
@@ -95,8 +96,11 @@ func (w *World) found() (n int) {
 
 // newWorld starts the servers, then the roles. All ends with t.
 func newWorld(ctx context.Context, t rig.T, cfg *Config) (*World, error) {
-	w := &World{binary: cfg.Binary, dir: cfg.Dir, seed: cfg.Seed, rate: cfg.Rate, log: t.Logf, counts: map[string]int{}, links: map[string][]*wire.Link{},
-		topics: kafka.Config{Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq"}}
+	w := &World{binary: cfg.Binary, dir: cfg.Dir, seed: cfg.Seed, rate: cfg.Rate, wait: cfg.Wait, log: t.Logf, counts: map[string]int{}, links: map[string][]*wire.Link{},
+		findings: []Finding{}, topics: kafka.Config{Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq"}}
+	if w.wait == 0 {
+		w.wait = DefaultWait
+	}
 	w.ledger = NewLedger(w.find)
 	names := []string{"FEEDER"}
 	for i := range scorers {

@@ -49,6 +49,14 @@ func (r *Run) Fatalf(format string, args ...any) {
 	os.Exit(1)
 }
 
+// Within gives f a run of its own, and undoes what that started.
+func (r *Run) Within(f func(*Run) error) error {
+	inner := &Run{}
+	r.Cleanup(inner.cleanup) // should the program end meanwhile
+	defer inner.cleanup()
+	return f(inner)
+}
+
 // cleanup undoes everything, last first, once.
 func (r *Run) cleanup() {
 	undo := r.undo
