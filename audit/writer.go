@@ -121,6 +121,9 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 	watching, stopWatching := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
 	watcher.Go(func() { w.watchLag(watching, client, assigned) })
+	watcher.Go(func() {
+		kafka.AdoptOrphans(watching, client, w.cfg.Group, w.topics.Verdicts, w.log, w.metrics.adoptions)
+	})
 	defer func() {
 		stopWatching()
 		watcher.Wait()

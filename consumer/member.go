@@ -148,6 +148,7 @@ func (m *member) live(ctx, work context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go m.watchLag(watching, txn.Client(), assigned)
+	go kafka.AdoptOrphans(watching, txn.Client(), m.cfg.Group, m.topics.Transactions, m.log, m.metrics.adoptions)
 	err = newSession(m, txn, assigned).run(ctx, work)
 	m.setHalted("")
 	return err

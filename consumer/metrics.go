@@ -13,6 +13,7 @@ type metrics struct {
 	deadLetters  *prometheus.CounterVec // by class
 	transactions *prometheus.CounterVec // by outcome: commit, abort, unknown
 	restarts     prometheus.Counter
+	adoptions    prometheus.Counter
 	scoring      prometheus.Histogram
 	latency      prometheus.Histogram
 	batch        prometheus.Histogram
@@ -33,6 +34,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Kafka transactions ended, by outcome. Aborts are normal in a rebalance: their records are scored again. Unknown: the brokers did not say; its verdicts, if they stand, are not in the counters."}, []string{"outcome"}),
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "mlmonitor_consumer_restarts_total",
 			Help: "Times the client was made anew after a failure."}),
+		adoptions: prometheus.NewCounter(prometheus.CounterOpts{Name: "mlmonitor_consumer_adoptions_total",
+			Help: "Times the group was balanced anew because partitions of the input topic had no reader."}),
 		scoring: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "fraud_prediction_duration_seconds",
 			Help: "Time to decode and score one transaction event: the mean of its batch, observed once a batch.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_verdict_latency_seconds",
@@ -60,6 +63,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, outcome := range []string{"commit", "abort", "unknown"} {
 		m.transactions.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.scoring, m.latency, m.batch, m.lag, m.halted, m.ratio, m.txnVersion, m.bundle)
+	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.halted, m.ratio, m.txnVersion, m.bundle)
 	return m
 }

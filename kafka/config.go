@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -32,6 +33,9 @@ type Config struct {
 	AllowOldBrokers bool `envconfig:"KAFKA_ALLOW_OLD_BROKERS" default:"false" desc:"run on a cluster without transaction.version=2; a crash may then lose or double a verdict"`
 
 	Compression string `envconfig:"KAFKA_COMPRESSION" default:"snappy" desc:"of what is published: none, snappy, lz4 or zstd"`
+
+	// Dial connects instead of net.Dialer, for a broker that no network leads to; nil otherwise.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `ignored:"true"`
 
 	Transactions string `envconfig:"KAFKA_TOPIC_TRANSACTIONS" default:"transactions" desc:"input topic"`
 	Verdicts     string `envconfig:"KAFKA_TOPIC_VERDICTS" default:"verdicts" desc:"output topic"`
@@ -106,6 +110,9 @@ func (c *Config) UsesTLS() bool { return c.TLS || c.CAFile != "" || c.CertFile !
 func (c *Config) Options() ([]kgo.Opt, error) {
 	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.ClientID("mlmonitor"), kgo.ProducerBatchCompression(codecs[c.Compression]),
 		kgo.MetadataMinAge(metadataMinAge), kgo.MetadataMaxAge(metadataMaxAge)}
+	if c.Dial != nil {
+		return append(opts, kgo.Dialer(c.Dial)), nil
+	}
 	if c.UsesTLS() {
 		t, err := c.tls()
 		if err != nil {

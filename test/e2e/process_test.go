@@ -74,7 +74,6 @@ type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // of cmd
 	quit  bool
-	kills int
 }
 
 // supervise starts a role. port is that of its operations pages.
@@ -120,7 +119,7 @@ func (p *process) start() {
 	}(p.ended)
 }
 
-// kill ends the process by SIGKILL; the supervisor starts the next. It counts only a process that ran.
+// kill ends the process by SIGKILL; the supervisor starts the next.
 func (p *process) kill() {
 	p.mu.Lock()
 	cmd, ended := p.cmd, p.ended
@@ -129,11 +128,6 @@ func (p *process) kill() {
 		return
 	}
 	<-ended
-	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
-		p.mu.Lock()
-		p.kills++
-		p.mu.Unlock()
-	}
 }
 
 // stop asks the process to end, and gives its exit code and how long it took.

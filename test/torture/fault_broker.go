@@ -18,7 +18,7 @@ const aNodeOnly = "a node"
 func brokerKinds() []kind {
 	node := []string{aNodeOnly}
 	return []kind{
-		{name: "kill-node", weight: 2, kills: true, targets: []string{"node-1", "node-2", "node-3"}, needs: node, do: killNode(aNode)},
+		{name: "kill-node", weight: 1, kills: true, targets: []string{"node-1", "node-2", "node-3"}, needs: node, do: killNode(aNode)},
 		{name: "kill-txn-coordinator", weight: 1, kills: true, targets: numbered("coordinator of score", scorers), needs: node, do: killNode(txnCoordinator)},
 		{name: "kill-group-coordinator", weight: 1, kills: true, targets: []string{"coordinator of mlmonitor-score", "coordinator of mlmonitor-audit"}, needs: node, do: killNode(groupCoordinator)},
 		{name: "stop-node", weight: 1, targets: []string{"node-1", "node-2", "node-3"}, needs: node, do: stopNode},
@@ -72,7 +72,7 @@ func killNode(find which) func(context.Context, *act) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", errVoid, err)
 		}
-		err = hold(ctx, a.between(0, 5*time.Second), func() error { return a.kafka.Kill(i) }, func() error { return a.kafka.Restart(i) })
+		err = hold(ctx, a.between(0, 3*time.Second), func() error { return a.kafka.Kill(i) }, func() error { return a.kafka.Restart(i) })
 		return fmt.Sprintf("node %d ended by SIGKILL", i+1), errors.Join(err, a.replicated(ctx, adm))
 	}
 }

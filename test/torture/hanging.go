@@ -12,12 +12,21 @@ const hangsAfter = 30 * time.Second
 
 // abortHanging does what docs/operations.md says under "When score is stalled": it ends transactions that a partition has open and that their coordinator
 // has forgotten. Kafka 4.3.1 leaves one behind at times when it is restarted under load; no client can then go on, and nothing of ours mends it.
-func (c *checkpoint) abortHanging(ctx context.Context) {
-	topics, err := c.admin.ListTopicsWithInternal(ctx, append(c.topics.Topics(), "__consumer_offsets")...)
+func (w *World) abortHanging(ctx context.Context) {
+	if !w.aborting.TryLock() {
+		return // another does it
+	}
+	defer w.aborting.Unlock()
+	adm, err := w.admin()
+	if err != nil {
+		return
+	}
+	defer adm.Close()
+	topics, err := adm.ListTopicsWithInternal(ctx, append(w.topics.Topics(), "__consumer_offsets")...)
 	if err != nil {
 		return // the next look may succeed
 	}
-	described, err := c.admin.DescribeProducers(ctx, topics.TopicsSet())
+	described, err := adm.DescribeProducers(ctx, topics.TopicsSet())
 	if err != nil {
 		return
 	}
@@ -25,18 +34,18 @@ func (c *checkpoint) abortHanging(ctx context.Context) {
 		if p.CurrentTxnStartOffset < 0 || time.Since(time.UnixMilli(p.LastTimestamp)) < hangsAfter {
 			return
 		}
-		c.log("Kafka has forgotten the transaction of producer %d, epoch %d, open in %s partition %d from offset %d: aborted, as the runbook says",
+		w.log("Kafka has forgotten the transaction of producer %d, epoch %d, open in %s partition %d from offset %d: aborted, as the runbook says",
 			p.ProducerID, p.ProducerEpoch, p.Topic, p.Partition, p.CurrentTxnStartOffset)
-		c.passed["hanging transactions of Kafka aborted by the runbook"]++
+		w.hanging.Add(1)
 		set := kadm.TopicsSet{}
 		set.Add(p.Topic, p.Partition)
-		written, err := c.admin.WriteTxnMarkers(ctx, kadm.TxnMarkers{ProducerID: p.ProducerID, ProducerEpoch: p.ProducerEpoch, CoordinatorEpoch: p.CoordinatorEpoch, Topics: set})
+		written, err := adm.WriteTxnMarkers(ctx, kadm.TxnMarkers{ProducerID: p.ProducerID, ProducerEpoch: p.ProducerEpoch, CoordinatorEpoch: p.CoordinatorEpoch, Topics: set})
 		if err != nil {
-			c.log("abort it: %v", err)
+			w.log("abort it: %v", err)
 		}
 		written.EachPartition(func(m kadm.TxnMarkersPartitionResponse) {
 			if m.Err != nil {
-				c.log("abort it: %v", m.Err)
+				w.log("abort it: %v", m.Err)
 			}
 		})
 	})

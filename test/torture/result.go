@@ -18,7 +18,8 @@ type Result struct {
 	Began      time.Time      `json:"began"`
 	Ended      time.Time      `json:"ended"`
 	Totals     Totals         `json:"totals"`
-	Kills      int            `json:"kills"` // processes ended by SIGKILL
+	Kills      int            `json:"kills"`   // processes ended by SIGKILL
+	Hanging    int            `json:"hanging"` // partitions of transactions that Kafka had forgotten, and that were aborted as the runbook says
 	Kinds      []Score        `json:"kinds"`
 	Checks     map[string]int `json:"checks"`   // how often each was made
 	Found      map[string]int `json:"found"`    // findings by check
@@ -61,7 +62,7 @@ func (r *Result) finish(w *World, c *checkpoint, t *throughput) {
 	r.Ended, r.CPUs = time.Now(), runtime.NumCPU()
 	r.Totals, r.Checks, r.Found, r.Findings, r.Throughput = w.ledger.Totals(), maps.Clone(c.passed), maps.Clone(w.counts), w.findings, t.all()
 	slices.SortFunc(r.Rounds, func(a, b Round) int { return a.Number - b.Number })
-	r.Kinds = scores(r.Rounds)
+	r.Kinds, r.Hanging = scores(r.Rounds), int(w.hanging.Load())
 	for _, s := range r.Rounds {
 		if s.Kill && !s.Void {
 			r.Kills++
@@ -173,6 +174,9 @@ func (r *Result) String() string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Found)) {
 		fmt.Fprintf(&b, "FOUND %d x %s (%s)\n", r.Found[name], name, Class(name))
+	}
+	if r.Hanging > 0 {
+		fmt.Fprintf(&b, "%6d x a transaction that Kafka had forgotten was aborted in a partition, as the runbook says\n", r.Hanging)
 	}
 	t := r.Tally()
 	fmt.Fprintf(&b, "lost %d, doubled %d, torn %d, other %d; seed %d\n", t["lost"], t["doubled"], t["torn"], t["other"], r.Seed)

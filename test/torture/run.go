@@ -163,7 +163,7 @@ func (l *lanes) take() *act {
 			return a
 		}
 	}
-	for len(l.deal.waiting) < 8 {
+	for len(l.deal.waiting) < 300 { // what takes a node is slow: the others go on meanwhile
 		d := l.deal.next()
 		if a := l.grab(d); a != nil {
 			return a
@@ -204,6 +204,9 @@ func (l *lanes) play(ctx context.Context, a *act, round *Round) error {
 	mark := l.ledger.Mark()
 	if err := until(ctx, l.wait, func() error {
 		if n := l.ledger.Waiting(mark); n > 0 {
+			if time.Since(round.Lifted) > hangsAfter {
+				l.abortHanging(ctx)
+			}
 			return fmt.Errorf("%d inputs from before its end wait for an answer", n)
 		}
 		return nil

@@ -54,7 +54,9 @@ type World struct {
 	writers []*Process
 	feeder  *Process
 
-	round atomic.Int64 // which began last
+	round    atomic.Int64 // which began last
+	hanging  atomic.Int64 // transactions that Kafka had forgotten
+	aborting sync.Mutex
 
 	mu       sync.Mutex
 	findings []Finding
@@ -216,7 +218,7 @@ func (w *World) startRoles(t rig.T) error {
 	if err != nil {
 		return err
 	}
-	feeder.nextArgs = func(life int) []string { return []string{"--first", fmt.Sprint(uint64(life) * 100_000_000)} }
+	feeder.nextArgs = func(life int) []string { return []string{"--first", fmt.Sprint(uint64(life) * 200_000)} }
 	w.feeder = feeder
 	for _, p := range append(append(w.scorers[:scorers:scorers], w.writers...), w.feeder) {
 		t.Cleanup(func() { p.Stop(false) })

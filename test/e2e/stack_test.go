@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/test/rig"
+)
+
+// stack is a private Kafka and Postgres, laid out for the roles.
+type stack struct {
+	kafka    *rig.Cluster
+	postgres *rig.Server
+	db       rig.Roles
+	topics   kafka.Config
+	env      []string // of every role
+}
+
+func newStack(t *testing.T) *stack {
+	t.Helper()
+	s := &stack{kafka: rig.PrivateKafka(t, 1), postgres: rig.PrivatePostgres(t)}
+	s.db = s.postgres.Roles
+	s.topics = kafka.Config{Brokers: s.kafka.Brokers, Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq"}
+	s.env = []string{"KAFKA_BROKERS=" + strings.Join(s.kafka.Brokers, ","), "BUNDLE_DIR=sample"}
+	mustRun(t, s.env, "topics")
+	mustRun(t, []string{"DATABASE_URL=" + s.db.OwnerURL}, "migrate")
+	return s
+}
+
+func (s *stack) score(t *testing.T, instance string, port int, more ...string) *process {
+	return supervise(t, "score", instance, port, append(s.env, more...))
+}
+
+func (s *stack) audit(t *testing.T, instance string, port int) *process {
+	return supervise(t, "audit", instance, port, append(s.env, "DATABASE_URL="+s.db.WriterURL))
+}
+
+func (s *stack) count(ctx context.Context) (n int) {
+	conn, err := pgx.Connect(ctx, s.db.ReaderURL)
+	if err != nil {
+		return 0
+	}
+	defer conn.Close(ctx)
+	if conn.QueryRow(ctx, "SELECT count(*) FROM verdicts").Scan(&n) != nil {
+		return 0
+	}
+	return n
+}
+
+// TestTheDemoProvesItself runs the newcomer's command twice on one directory.
+func TestTheDemoProvesItself(t *testing.T) {
+	dir := t.TempDir()
+	last := app.Summary{}
+	for range 2 {
+		out := mustRun(t, nil, "demo", "--for", "3s", "--json", "--dir", dir, "--malformed", "0.01")
+		var s app.Summary
+		dec := json.NewDecoder(strings.NewReader(out))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&s); err != nil {
+			t.Fatalf("%v in %s", err, out)
+		}
+		if _, err := dec.Token(); err != io.EOF {
+			t.Errorf("more than one document on standard output: %s", out)
+		}
+		if !s.ExactlyOnce || s.Transactions < last.Transactions+1000 || s.Transactions != s.Verdicts+s.DeadLetters || s.Verdicts != s.AuditRows || s.DeadLetters == 0 {
+			t.Errorf("summary %+v after %+v", s, last)
+		}
+		if !(0 < s.Latency.P50 && s.Latency.P50 <= s.Latency.P99) {
+			t.Errorf("latency %+v", s.Latency)
+		}
+		last = s
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	port, err := strconv.Atoi(strings.TrimPrefix(listenOnce(t), "127.0.0.1:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
