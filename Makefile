@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PYTHON ?= python3
 PACKAGES ?= ./...
 IMAGE ?= mlmonitor:local
-FUZZ_TIME ?= 20s
+TIME ?= 20s
 PEERS ?=
 ROUNDS ?= 5
 LANES ?= 1
@@ -74,11 +74,11 @@ torture-teeth: ## plant defects into the program, one after the other, and see t
 	test/stack/postgres.sh install
 	go run ./cmd/torture -teeth -out .cache/torture-teeth $(if $(SEED),-seed '$(SEED)') $(ARGS)
 
-fuzz: ## run every fuzz target for FUZZ_TIME (20s)
+fuzz: ## run every fuzz target for TIME (20s)
 	@go list ./... | while read -r package; do \
 	  go test -list '^Fuzz' "$$package" | { grep '^Fuzz' || true; } | while read -r target; do \
 	    echo "$$package $$target"; \
-	    go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) </dev/null || exit 1; \
+	    go test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(TIME) </dev/null || exit 1; \
 	  done || exit 1; \
 	done
 

@@ -39,10 +39,13 @@ func refusal(err error) string {
 	var verify *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &host):
 		return "the server's certificate is for another host, check DATABASE_URL"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired or is not valid yet, renew it, or set this machine's clock"
 	case errors.As(err, &verify), errors.As(err, &unknown):
 		return "the server's certificate is not trusted, check sslrootcert in DATABASE_URL"
 	case errors.As(err, &record):

@@ -64,16 +64,18 @@ func (w *Writer) Run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishTimeout, cancel) })
 	defer stop()
+	var fences kafka.Fences
 	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
 		progress, err := w.live(ctx, work)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, kerr.FencedInstanceID):
+		case errors.Is(err, kerr.FencedInstanceID) && fences.Taken(time.Now()):
 			return fmt.Errorf("%w %q: give each process its own: %w", ErrInstanceTaken, w.cfg.Instance, err)
 		case !w.worked && (errors.Is(err, ErrRefused) || errors.Is(err, kafka.ErrRefused)):
 			return err
 		}
+		err = kafka.Explain(ctx, w.topics, w.rights(), err)
 		w.fail(err)
 		w.metrics.restarts.Inc()
 		if progress {

@@ -77,6 +77,7 @@ func (m *member) run(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishTimeout, cancel) })
 	defer stop()
+	var fences kafka.Fences
 	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
 		m.answered.Store(false)
 		err := m.live(ctx, work)
@@ -85,9 +86,10 @@ func (m *member) run(ctx context.Context) error {
 			return nil
 		case errors.Is(err, kafka.ErrRefused), errors.Is(err, kafka.ErrOldBroker):
 			return err
-		case errors.Is(err, kerr.FencedInstanceID):
+		case errors.Is(err, kerr.FencedInstanceID) && fences.Taken(time.Now()):
 			return fmt.Errorf("%w %q: give each process its own: %w", ErrInstanceTaken, m.instance, err)
 		}
+		err = kafka.Explain(ctx, m.topics, m.rights(), err)
 		m.setReady(err)
 		m.metrics.restarts.Inc()
 		if m.answered.Load() {

@@ -35,7 +35,7 @@ type Config struct {
 	Compression string `envconfig:"KAFKA_COMPRESSION" default:"snappy" desc:"of what is published: none, snappy, lz4 or zstd"`
 
 	// Dial connects instead of net.Dialer, for a broker that no network leads to; nil otherwise.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error) `ignored:"true"`
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `ignored:"true" json:"-"`
 
 	Transactions string `envconfig:"KAFKA_TOPIC_TRANSACTIONS" default:"transactions" desc:"input topic"`
 	Verdicts     string `envconfig:"KAFKA_TOPIC_VERDICTS" default:"verdicts" desc:"output topic"`

@@ -73,6 +73,7 @@ func refusal(cfg *Config, err error) string {
 	var verify *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
 	switch {
@@ -82,6 +83,8 @@ func refusal(cfg *Config, err error) string {
 		return fmt.Sprintf("the broker does not take %q, check KAFKA_SASL_MECHANISM", cfg.Mechanism)
 	case errors.As(err, &host):
 		return "the broker's certificate is for another host, check KAFKA_BROKERS"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the broker's certificate has expired or is not valid yet, renew it, or set this machine's clock"
 	case errors.As(err, &verify), errors.As(err, &unknown):
 		return "the broker's certificate is not trusted, check KAFKA_TLS_CA_FILE"
 	case errors.As(err, &alert):

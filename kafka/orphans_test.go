@@ -42,13 +42,13 @@ func (f forgetfulOnce) BalanceOrError(topics map[string]int32) (kgo.IntoSyncAssi
 }
 
 func TestAPartitionThatNobodyReadsIsAdopted(t *testing.T) {
-	for name, addresses := range map[string]func() []string{
-		"embedded": func() []string { return brokers(t) },
-		"real":     func() []string { return rig.Kafka(t, 1).Brokers },
+	for name, addresses := range map[string]func(*testing.T) []string{
+		"embedded": func(t *testing.T) []string { return brokers(t) },
+		"real":     func(t *testing.T) []string { return rig.Kafka(t, 1).Brokers },
 	} {
 		t.Run(name, func(t *testing.T) {
 			topic, group := rig.Unique("orphans"), rig.Unique("orphans")
-			seeds := kgo.SeedBrokers(addresses()...)
+			seeds := kgo.SeedBrokers(addresses(t)...)
 			cl, err := kgo.NewClient(seeds, kgo.ConsumerGroup(group), kgo.InstanceID("one"), kgo.ConsumeTopics(topic), kgo.MetadataMinAge(100*time.Millisecond),
 				kgo.Balancers(forgetful{kgo.CooperativeStickyBalancer(), &atomic.Int64{}}))
 			if err != nil {

@@ -1,0 +1,109 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Right is something that a user must be allowed: operations on a topic, a group or a transactional id.
+type Right struct {
+	Topic, Group, TransactionalID string // one of them
+	Operations                    []kmsg.ACLOperation
+}
+
+// operations by the name that Kafka's own tools and docs/operations.md have for them.
+var operations = map[kmsg.ACLOperation]string{
+	kmsg.ACLOperationRead: "Read", kmsg.ACLOperationWrite: "Write", kmsg.ACLOperationDescribe: "Describe", kmsg.ACLOperationDescribeConfigs: "DescribeConfigs",
+}
+
+// Explain adds to an authorization error which of the needed rights are missing: the brokers say only of what kind the resource is. Any other error comes back as it is.
+func Explain(ctx context.Context, cfg *Config, needed []Right, err error) error {
+	if !errors.Is(err, kerr.TopicAuthorizationFailed) && !errors.Is(err, kerr.GroupAuthorizationFailed) && !errors.Is(err, kerr.TransactionalIDAuthorizationFailed) {
+		return err
+	}
+	missing, asked := missingRights(ctx, cfg, needed, errors.Is(err, kerr.TransactionalIDAuthorizationFailed))
+	if asked != nil || len(missing) == 0 {
+		missing = []string{"do something it must"}
+	}
+	return fmt.Errorf("user %q may not %s: grant it, see \"Least privilege\" in docs/operations.md: %w", cfg.Username, strings.Join(missing, ", nor "), err)
+}
+
+// missingRights asks the brokers what this user may. They do not tell of transactional ids: whether that is refused is known from the error.
+func missingRights(ctx context.Context, cfg *Config, needed []Right, transactionalID bool) (missing []string, err error) {
+	opts, err := cfg.Options()
+	if err != nil {
+		return nil, err
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, r := range needed {
+		name, allowed := "", int32(0)
+		switch {
+		case r.Topic != "":
+			name = "topic " + r.Topic
+			allowed, err = topicRights(ctx, cl, r.Topic)
+		case r.Group != "":
+			name = "group " + r.Group
+			allowed, err = groupRights(ctx, cl, r.Group)
+		default:
+			name = "transactional id " + r.TransactionalID
+			if !transactionalID {
+				continue
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range r.Operations {
+			if allowed&(1<<o) == 0 {
+				missing = append(missing, operations[o]+" "+name)
+			}
+		}
+	}
+	return missing, nil
+}
+
+// topicRights are bits of kmsg.ACLOperation; none when the topic may not even be seen.
+func topicRights(ctx context.Context, cl *kgo.Client, name string) (int32, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(name)
+	req.Topics, req.IncludeTopicAuthorizedOperations = append(req.Topics, topic), true
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return 0, err
+	}
+	if len(resp.Topics) != 1 || resp.Topics[0].ErrorCode != 0 {
+		return 0, nil
+	}
+	return resp.Topics[0].AuthorizedOperations, nil
+}
+
+// groupRights are the same for a group.
+func groupRights(ctx context.Context, cl *kgo.Client, name string) (int32, error) {
+	req := kmsg.NewPtrDescribeGroupsRequest()
+	req.Groups, req.IncludeAuthorizedOperations = []string{name}, true
+	resp, err := req.RequestWith(ctx, cl)
+	if errors.Is(err, kerr.GroupAuthorizationFailed) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(resp.Groups) != 1 || resp.Groups[0].ErrorCode != 0 {
+		return 0, nil
+	}
+	return resp.Groups[0].AuthorizedOperations, nil
+}
