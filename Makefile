@@ -12,11 +12,12 @@ TIME ?= 20s
 PEERS ?=
 ROUNDS ?= 5
 LANES ?= 1
+SCHEDULES ?= 100000
 torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture torture-teeth fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture torture-teeth simulate fuzz train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +74,9 @@ torture-teeth: ## plant defects into the program, one after the other, and see t
 	test/stack/kafka.sh install
 	test/stack/postgres.sh install
 	go run ./cmd/torture -teeth -out .cache/torture-teeth $(if $(SEED),-seed '$(SEED)') $(ARGS)
+
+simulate: ## run fault orders over an in-process broker on a clock of its own (SCHEDULES=100000, SEED)
+	go test ./test/simulation -count=1 -timeout 3h -v -schedules '$(SCHEDULES)' -seed '$(or $(SEED),0)'
 
 fuzz: ## run every fuzz target for TIME (20s)
 	@go list ./... | while read -r package; do \

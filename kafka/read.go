@@ -52,6 +52,15 @@ func Whole(ctx context.Context, cfg *Config, topic string) (Range, error) {
 // Read calls each for every committed record of the range, in offset order within a partition, and returns when it has seen all. The record is
 // valid until each returns. It uses no group, and leaves nothing behind.
 func Read(ctx context.Context, cfg *Config, topic string, r Range, each func(*Record) error) error {
+	return read(ctx, cfg, topic, r, kgo.ReadCommitted(), each)
+}
+
+// ReadUncommitted is Read with the records of transactions that were aborted or are open.
+func ReadUncommitted(ctx context.Context, cfg *Config, topic string, r Range, each func(*Record) error) error {
+	return read(ctx, cfg, topic, r, kgo.ReadUncommitted(), each)
+}
+
+func read(ctx context.Context, cfg *Config, topic string, r Range, level kgo.IsolationLevel, each func(*Record) error) error {
 	left := map[int32]int64{}
 	from := map[int32]kgo.Offset{}
 	for p, to := range r.To {
@@ -69,7 +78,7 @@ func Read(ctx context.Context, cfg *Config, topic string, r Range, each func(*Re
 	}
 	// Control records show how far a partition is read when nothing else follows.
 	cl, err := kgo.NewClient(append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.KeepControlRecords(),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NoResetOffset()))...)
+		kgo.FetchIsolationLevel(level), kgo.ConsumeResetOffset(kgo.NoResetOffset()))...)
 	if err != nil {
 		return err
 	}

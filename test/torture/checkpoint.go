@@ -62,7 +62,7 @@ func (c *checkpoint) settle(ctx context.Context) error {
 		}
 		if n := c.ledger.Waiting(c.ledger.Mark()); n > 0 {
 			if time.Since(quiet) > hangsAfter {
-				c.abortHanging(ctx)
+				c.unblock(ctx)
 			}
 			return fmt.Errorf("%d inputs wait for an answer", n)
 		}

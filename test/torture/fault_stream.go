@@ -22,6 +22,7 @@ func streamKinds() []kind {
 		{name: "malformed", weight: 1, targets: input, do: malformed},
 		{name: "huge-records", weight: 1, targets: input, do: huge},
 		{name: "poison-flood", weight: 1, targets: input, do: flood},
+		{name: "topic-limit", weight: 1, targets: []string{"verdicts"}, do: limit},
 		{name: "partition-growth", weight: 1, targets: input, needs: []string{aNodeOnly}, do: grow},
 	}
 }
@@ -109,6 +110,42 @@ func flood(ctx context.Context, a *act) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%d malformed records, %d scorers halted", len(values), halted), nil
+}
+
+// limit has the verdicts topic refuse every batch for a while, as an operator's slip with its settings does: nothing that is refused may count as answered.
+func limit(ctx context.Context, a *act) (string, error) {
+	adm, err := a.admin()
+	if err != nil {
+		return "", err
+	}
+	defer adm.Close()
+	p := a.scorers[a.rng.IntN(len(a.scorers))]
+	restarts := func() (float64, error) { return p.Counter(ctx, "mlmonitor_consumer_restarts_total") }
+	before, err := restarts()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errVoid, err)
+	}
+	set := func(ctx context.Context, bytes string) error {
+		return until(ctx, time.Minute, func() error {
+			altered, err := adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &bytes}}, a.topics.Verdicts)
+			if err == nil {
+				err = altered[0].Err
+			}
+			return err
+		})
+	}
+	var evidence string
+	err = hold(ctx, a.between(0, 3*time.Second), func() error {
+		if err := set(ctx, "200"); err != nil {
+			return err
+		}
+		var err error
+		if evidence, err = rises(ctx, "restarts of "+p.Name, before, restarts); err != nil {
+			err = errors.Join(err, set(context.WithoutCancel(ctx), "2097152"))
+		}
+		return err
+	}, func() error { return set(context.WithoutCancel(ctx), "2097152") })
+	return evidence, err
 }
 
 // mostPartitions ends the growth.

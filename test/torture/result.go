@@ -19,7 +19,7 @@ type Result struct {
 	Ended      time.Time      `json:"ended"`
 	Totals     Totals         `json:"totals"`
 	Kills      int            `json:"kills"`   // processes ended by SIGKILL
-	Hanging    int            `json:"hanging"` // partitions of transactions that Kafka had forgotten, and that were aborted as the runbook says
+	Hanging    int            `json:"hanging"` // partitions in which Kafka had forgotten a transaction, which `mlmonitor topics unblock` ended
 	Kinds      []Score        `json:"kinds"`
 	Checks     map[string]int `json:"checks"`   // how often each was made
 	Found      map[string]int `json:"found"`    // findings by check
@@ -176,7 +176,7 @@ func (r *Result) String() string {
 		fmt.Fprintf(&b, "FOUND %d x %s (%s)\n", r.Found[name], name, Class(name))
 	}
 	if r.Hanging > 0 {
-		fmt.Fprintf(&b, "%6d x a transaction that Kafka had forgotten was aborted in a partition, as the runbook says\n", r.Hanging)
+		fmt.Fprintf(&b, "%6d x Kafka had forgotten a transaction in a partition, and `mlmonitor topics unblock` ended it\n", r.Hanging)
 	}
 	t := r.Tally()
 	fmt.Fprintf(&b, "lost %d, doubled %d, torn %d, other %d; seed %d\n", t["lost"], t["doubled"], t["torn"], t["other"], r.Seed)

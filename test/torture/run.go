@@ -205,7 +205,7 @@ func (l *lanes) play(ctx context.Context, a *act, round *Round) error {
 	if err := until(ctx, l.wait, func() error {
 		if n := l.ledger.Waiting(mark); n > 0 {
 			if time.Since(round.Lifted) > hangsAfter {
-				l.abortHanging(ctx)
+				l.unblock(ctx)
 			}
 			return fmt.Errorf("%d inputs from before its end wait for an answer", n)
 		}

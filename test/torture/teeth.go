@@ -25,7 +25,7 @@ type edit struct{ file, from, to string }
 // Defects that the rig must catch, each by one of the checks that it names.
 func Defects() []Defect {
 	return []Defect{
-		{Name: "a transaction is committed although a record was refused", Kinds: []string{"partition-growth"}, Check: "lost|settled|recovered", Edits: []edit{
+		{Name: "a transaction is committed although a record was refused", Kinds: []string{"topic-limit"}, Check: "lost|settled|recovered", Edits: []edit{
 			{"consumer/delivery.go", "if first := d.first.Load(); first != nil {", "if first := d.first.Load(); first != nil && false {"}}},
 		{Name: "an input that cannot be decoded is passed over", Check: "lost|settled", Edits: []edit{
 			{"consumer/answers.go", "	for i := range outcomes {\n", "	for i := range outcomes {\n\t\tif outcomes[i].Err != nil {\n\t\t\tcontinue\n\t\t}\n"}}},

@@ -54,9 +54,9 @@ type World struct {
 	writers []*Process
 	feeder  *Process
 
-	round    atomic.Int64 // which began last
-	hanging  atomic.Int64 // transactions that Kafka had forgotten
-	aborting sync.Mutex
+	round      atomic.Int64 // which began last
+	hanging    atomic.Int64 // transactions that Kafka had forgotten
+	unblocking sync.Mutex
 
 	mu       sync.Mutex
 	findings []Finding
