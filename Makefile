@@ -76,7 +76,7 @@ torture-teeth: ## plant defects into the program, one after the other, and see t
 	go run ./cmd/torture -teeth -out .cache/torture-teeth $(if $(SEED),-seed '$(SEED)') $(ARGS)
 
 simulate: ## run fault orders over an in-process broker on a clock of its own (SCHEDULES=100000, SEED)
-	go test ./test/simulation -count=1 -timeout 3h -v -schedules '$(SCHEDULES)' -seed '$(or $(SEED),0)'
+	go test ./test/simulation -count=1 -timeout 3h -v -schedules '$(SCHEDULES)' -seed '$(or $(SEED),0)' $(ARGS)
 
 fuzz: ## run every fuzz target for TIME (20s)
 	@go list ./... | while read -r package; do \

@@ -14,13 +14,14 @@ import (
 
 // tally counts what happened in all runs of a test.
 type tally struct {
-	runs, void, requests atomic.Int64
-	hit                  [faults]atomic.Int64
+	runs, void, requests, nudged atomic.Int64
+	hit                          [faults]atomic.Int64
 }
 
 func (c *tally) add(o *outcome) {
 	c.runs.Add(1)
 	c.requests.Add(int64(o.requests))
+	c.nudged.Add(int64(o.nudged))
 	if len(o.hit) == 0 {
 		c.void.Add(1)
 	}
@@ -35,6 +36,7 @@ func (c *tally) String() string {
 	for f := loseRequest; f < faults; f++ {
 		fmt.Fprintf(&b, ", %d x %s", c.hit[f].Load(), f)
 	}
+	fmt.Fprintf(&b, "; %d times a group of kfake was helped on", c.nudged.Load())
 	return b.String()
 }
 
@@ -98,6 +100,9 @@ func TestRandomSchedules(t *testing.T) {
 	}
 	var count tally
 	each(t, *schedules, func(t *testing.T, i int) {
+		if *same {
+			i = 0
+		}
 		s := random(seed+uint64(i), 120)
 		o := run(t, s)
 		count.add(&o)
@@ -105,11 +110,11 @@ func TestRandomSchedules(t *testing.T) {
 			t.Errorf("%s", wrong)
 		}
 		if len(o.wrong) > 0 {
-			t.Errorf("seed %d, %+v; again: make simulate SCHEDULES=1 SEED=%d", seed+uint64(i), s, seed+uint64(i))
+			t.Errorf("seed %d, %+v; again: make simulate SCHEDULES=1000 SEED=%d ARGS=-same", seed+uint64(i), s, seed+uint64(i))
 		}
 	})
 	t.Log(&count)
-	if *schedules >= 100 {
+	if *schedules >= 100 && !*same {
 		for f := loseRequest; f < faults; f++ {
 			if count.hit[f].Load() == 0 {
 				t.Errorf("no run met: %s", f)

@@ -29,7 +29,7 @@ func Defects() []Defect {
 			{"consumer/delivery.go", "if first := d.first.Load(); first != nil {", "if first := d.first.Load(); first != nil && false {"}}},
 		{Name: "an input that cannot be decoded is passed over", Check: "lost|settled", Edits: []edit{
 			{"consumer/answers.go", "	for i := range outcomes {\n", "	for i := range outcomes {\n\t\tif outcomes[i].Err != nil {\n\t\t\tcontinue\n\t\t}\n"}}},
-		{Name: "an input that cannot be decoded is scored all the same", Check: "payload", Edits: []edit{
+		{Name: "an input that cannot be decoded is scored all the same", Check: "payload|settled", Edits: []edit{
 			{"consumer/answers.go", "	for i := range outcomes {\n", "	for i := range outcomes {\n\t\toutcomes[i].Err = nil\n"}}},
 		{Name: "the memory of a verdict is used again while it is sent", Check: "payload|recovered|settled|exit", Edits: []edit{
 			{"consumer/answers.go", "	start := len(a.payload)\n", "	a.payload = a.payload[:0]\n\tstart := 0\n"}}},
