@@ -95,7 +95,11 @@ func (r *Result) timeline() template.HTML {
 		fmt.Fprintf(&b, `<line class="finding" x1="%.1f" x2="%.1f" y1="10" y2="%.1f"><title>%s</title></line>`, x(f.At), x(f.At), high-20, template.HTMLEscapeString(f.Check+": "+f.Detail))
 	}
 	for _, share := range []float64{0, 0.25, 0.5, 0.75, 1} {
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="tick" text-anchor="middle">%s</text>`, left+(wide-left-10)*share, high-4, time.Duration(share*total*float64(time.Second)).Round(time.Second))
+		anchor := "middle"
+		if share == 1 {
+			anchor = "end"
+		}
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="tick" text-anchor="%s">%s</text>`, left+(wide-left-10)*share, high-4, anchor, time.Duration(share*total*float64(time.Second)).Round(time.Second))
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String())
