@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func main() {
 	flag.StringVar(&only, "only", "", "only these faults, with commas: "+strings.Join(torture.Kinds(), ","))
 	flag.BoolVar(&cfg.Goals, "goals", false, "a kind of fault whose stalls miss their goal by far is a finding too")
 	teeth := flag.Bool("teeth", false, "plant defects into the program, one after the other, and see that each is caught; -defects chooses")
-	defects := flag.String("defects", "", "with -teeth: only defects whose name holds this text")
+	defects := flag.String("defects", "", "with -teeth: only defects whose name matches this expression")
 	flag.BoolVar(&cfg.First, "first", false, "stop at the first finding")
 	flag.StringVar(&cfg.Binary, "binary", "", "program under torture; empty: built from this directory")
 	flag.StringVar(&out, "out", "torture", "directory for report.html, result.json and the logs of all processes")
@@ -49,7 +50,11 @@ func main() {
 	kit.Main("torture", func(ctx context.Context, run *kit.Run) error {
 		os.Unsetenv("KAFKA_JVM") // three light nodes, not one fast one
 		if *teeth {
-			return bite(ctx, run, cfg, *defects, out)
+			only, err := regexp.Compile(*defects)
+			if err != nil {
+				return fmt.Errorf("-defects: %w", err)
+			}
+			return bite(ctx, run, cfg, only, out)
 		}
 		return tortured(ctx, run, cfg, out)
 	})

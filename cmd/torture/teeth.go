@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,15 +29,15 @@ type bitten struct {
 // errToothless ends a run in which a defect was not caught.
 var errToothless = errors.New("a planted defect was not caught, or not by the check that is there for it")
 
-// bite plants the defects whose name holds a text, one after the other.
-func bite(ctx context.Context, run *kit.Run, cfg torture.Config, only, out string) error {
+// bite plants the defects of a name, one after the other.
+func bite(ctx context.Context, run *kit.Run, cfg torture.Config, only *regexp.Regexp, out string) error {
 	source, err := os.Getwd()
 	if err != nil {
 		return err
 	}
 	var all []bitten
 	for i, d := range torture.Defects() {
-		if !strings.Contains(d.Name, only) {
+		if !only.MatchString(d.Name) {
 			continue
 		}
 		b := bitten{Defect: d.Name}

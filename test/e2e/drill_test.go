@@ -89,6 +89,12 @@ func TestEachMissingACLIsNamed(t *testing.T) {
 			return !ok
 		})
 		t.Logf("%s without %s: %s", g.role, g.says, strings.TrimSpace(text))
+		before := restarts(t, p)
+		time.Sleep(2 * time.Second)
+		// From a quarter of a second on each wait is twice the last: at most three lives begin in two seconds, and one is under way.
+		if n := restarts(t, p) - before; n > 4 {
+			t.Errorf("%s without %s: %v lives in two seconds are a storm", g.role, g.says, n)
+		}
 		change(g.acl, true)
 		p.becomesReady(t)
 	}
@@ -106,4 +112,20 @@ func TestEachMissingACLIsNamed(t *testing.T) {
 			t.Errorf("the log of %s has the password", name)
 		}
 	}
+}
+
+// restarts counts how often the client of a role was made anew.
+func restarts(t *testing.T, p *process) (n float64) {
+	t.Helper()
+	_, metrics := fetch(t, p.url+"/metrics")
+	for line := range strings.Lines(metrics) {
+		if name, value, _ := strings.Cut(strings.TrimSpace(line), " "); strings.HasSuffix(name, "_restarts_total") {
+			if _, err := fmt.Sscan(value, &n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("%s has no count of restarts", p.role)
+	return 0
 }

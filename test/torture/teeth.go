@@ -42,9 +42,9 @@ func Defects() []Defect {
 			{"consumer/member.go", "if _, _, err := txn.Client().ProducerID(claim); err != nil {", "if err := claim.Err(); err != nil {"}}},
 		{Name: "members are not static", Kinds: []string{"kill-score"}, Check: "availability", Edits: []edit{
 			{"consumer/session.go", "kgo.ConsumerGroup(cfg.Group), kgo.InstanceID(instance), ", "kgo.ConsumerGroup(cfg.Group), "}}},
-		{Name: "a partition starts behind transactions that are not ended", Kinds: []string{"kill-score", "zombie-score", "rebalance-storm"}, Check: "doubled|order|lost|settled", Edits: []edit{
-			{"consumer/session.go", "kgo.RequireStableFetchOffsets(), ", ""},
-			{"consumer/session.go", "kgo.TransactionTimeout(cfg.TxnTimeout),", "kgo.TransactionTimeout(cfg.TxnTimeout), kgo.DisableFetchSessions(),"}}},
+		{Name: "the last input of a fetch is answered twice", Check: "doubled", Edits: []edit{
+			{"consumer/batch.go", "	b.runs = append(b.runs, run{p.Partition, inputs})\n", "	inputs = append(inputs, inputs[len(inputs)-1])\n\tb.runs = append(b.runs, run{p.Partition, inputs})\n"},
+			{"consumer/batch.go", "	b.records += len(inputs)\n", "	b.records += len(inputs) + 1\n"}}},
 		{Name: "offsets are committed before the answers are flushed, outside the transaction", Kinds: []string{"kill-score", "txn-timeout", "zombie-score", "kill-node"}, Check: "lost|settled|doubled|recovered|order", Edits: []edit{
 			{"consumer/session.go", "	if err := s.txn.Begin(); err != nil {", "	adm := kadm.NewClient(s.txn.Client())\n\tfor _, r := range s.batch.runs {\n\t\tif n := len(r.inputs); n > 0 {\n\t\t\tat := r.inputs[n-1]\n\t\t\tvar all kadm.Offsets\n\t\t\tall.Add(kadm.Offset{Topic: at.Topic, Partition: at.Partition, At: at.Offset + 1, LeaderEpoch: -1})\n\t\t\tif _, err := adm.CommitOffsets(ctx, s.cfg.Group, all); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n\t\t}\n\t}\n\tif err := s.txn.Begin(); err != nil {"},
 			{"consumer/session.go", "	\"github.com/twmb/franz-go/pkg/kgo\"\n", "	\"github.com/twmb/franz-go/pkg/kadm\"\n	\"github.com/twmb/franz-go/pkg/kgo\"\n"}}},
