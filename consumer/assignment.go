@@ -2,26 +2,33 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // assignment holds the processor of each partition that a member owns. The group's callbacks change it, the loop reads it.
 type assignment struct {
 	mu     sync.Mutex
 	owned  map[int32]*processor
-	joined bool // the group has given us an assignment, if an empty one
+	member string // of the group, who was given them
+	joined bool   // the group has given us an assignment, if an empty one
 }
 
 func newAssignment() *assignment { return &assignment{owned: map[int32]*processor{}} }
 
 // assigned makes a fresh processor for each partition, also where one stands: it may be of an assignment that was lost unseen.
-func (a *assignment) assigned(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
+func (a *assignment) assigned(_ context.Context, cl *kgo.Client, topics map[string][]int32) {
+	member, _ := cl.GroupMetadata()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.joined = true
+	if len(a.owned) == 0 {
+		a.member = member
+	}
 	for _, partitions := range topics {
 		for _, p := range partitions {
 			a.owned[p] = &processor{}
@@ -37,6 +44,21 @@ func (a *assignment) revoked(_ context.Context, _ *kgo.Client, topics map[string
 			delete(a.owned, p)
 		}
 	}
+}
+
+// errNotTheMember means that the group has forgotten the member that polled a batch: others may have answered it since.
+var errNotTheMember = errors.New("the group knows this process as another member than the one that was given its partitions")
+
+// sameMember refuses to commit for another member than the one that was given the partitions. A member that the group had given up may hear of it from a
+// late answer, join again under a new id, and be given the same partitions: the client keeps what it had fetched, as if nobody could have read it
+// meanwhile, and the group would take its offsets. The simulation found batches that were answered twice.
+func (a *assignment) sameMember(req *kmsg.TxnOffsetCommitRequest) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if req.MemberID != a.member {
+		return errNotTheMember
+	}
+	return nil
 }
 
 // processor of a partition, nil where it is not ours (any more).

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 )
@@ -20,15 +21,18 @@ type session struct {
 	batch    batch
 	answers  *answers
 	delivery delivery
-	sent     int             // answers of the batch that the client has
-	ended    <-chan struct{} // closed when the brokers have ended the last transaction
-	halted   bool
+	// Made once, as every commit's context holds it.
+	sameMember func(*kmsg.TxnOffsetCommitRequest) error
+
+	sent   int             // answers of the batch that the client has
+	ended  <-chan struct{} // closed when the brokers have ended the last transaction
+	halted bool
 }
 
 func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) *session {
 	none := make(chan struct{})
 	close(none)
-	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle), ended: none}
+	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle), ended: none, sameMember: assigned.sameMember}
 }
 
 // options of the client of a scorer.
@@ -204,7 +208,7 @@ func (s *session) produce(ctx context.Context) error {
 func (s *session) end(ctx context.Context, commit bool) (committed bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, 2*s.cfg.TxnTimeout)
 	defer cancel()
-	if committed, err = s.txn.End(bounded, kgo.TransactionEndTry(commit)); err == nil {
+	if committed, err = s.txn.End(kgo.PreTxnCommitFnContext(bounded, s.sameMember), kgo.TransactionEndTry(commit)); err == nil {
 		s.ended = ending(ctx, s.txn.Client(), s.transactionalID())
 	}
 	return committed, err

@@ -92,6 +92,24 @@ func TestEveryRequestSuffersEveryFaultOnce(t *testing.T) {
 	}
 }
 
+// TestSchedulesThatFoundADefect are those of random seeds that failed once. Goroutines take turns as they like, so each is played often: it failed in one of thirty.
+func TestSchedulesThatFoundADefect(t *testing.T) {
+	const often = 60
+	found := []uint64{
+		1016078, // a batch was answered twice by a member that the group had forgotten, see sameMember in consumer/assignment.go
+		1006569, // the same, with two members in a process
+	}
+	var count tally
+	each(t, often*len(found), func(t *testing.T, i int) {
+		o := run(t, random(found[i/often], 120))
+		count.add(&o)
+		for _, wrong := range o.wrong {
+			t.Errorf("seed %d: %s", found[i/often], wrong)
+		}
+	})
+	t.Log(&count)
+}
+
 // TestRandomSchedules draws faults for one or two scorers of one or two members.
 func TestRandomSchedules(t *testing.T) {
 	seed := *first

@@ -50,9 +50,9 @@ func TestSimulation(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "durable", "-modfile", modfile, "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	what, tests := "Schedules|Request", 2
+	what, tests := "Schedules|Request", 3
 	if *same {
-		what, tests = "Schedules", 1
+		what, tests = "RandomSchedules", 1
 	}
 	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.run", what, "-same="+fmt.Sprint(*same), "-test.timeout", "2h", "-schedules", fmt.Sprint(*schedules), "-seed", fmt.Sprint(*first))
 	cmd.Stderr = os.Stderr // progress

@@ -46,8 +46,7 @@ func Defects() []Defect {
 			{"consumer/batch.go", "	b.runs = append(b.runs, run{p.Partition, inputs})\n", "	inputs = append(inputs, inputs[len(inputs)-1])\n\tb.runs = append(b.runs, run{p.Partition, inputs})\n"},
 			{"consumer/batch.go", "	b.records += len(inputs)\n", "	b.records += len(inputs) + 1\n"}}},
 		{Name: "offsets are committed before the answers are flushed, outside the transaction", Kinds: []string{"kill-score", "txn-timeout", "zombie-score", "kill-node"}, Check: "lost|settled|doubled|recovered|order", Edits: []edit{
-			{"consumer/session.go", "	if err := s.txn.Begin(); err != nil {", "	adm := kadm.NewClient(s.txn.Client())\n\tfor _, r := range s.batch.runs {\n\t\tif n := len(r.inputs); n > 0 {\n\t\t\tat := r.inputs[n-1]\n\t\t\tvar all kadm.Offsets\n\t\t\tall.Add(kadm.Offset{Topic: at.Topic, Partition: at.Partition, At: at.Offset + 1, LeaderEpoch: -1})\n\t\t\tif _, err := adm.CommitOffsets(ctx, s.cfg.Group, all); err != nil {\n\t\t\t\treturn err\n\t\t\t}\n\t\t}\n\t}\n\tif err := s.txn.Begin(); err != nil {"},
-			{"consumer/session.go", "	\"github.com/twmb/franz-go/pkg/kgo\"\n", "	\"github.com/twmb/franz-go/pkg/kadm\"\n	\"github.com/twmb/franz-go/pkg/kgo\"\n"}}},
+			{"consumer/session.go", "	if err := s.txn.Begin(); err != nil {", "	if err := s.txn.Client().CommitUncommittedOffsets(ctx); err != nil {\n\t\treturn err\n\t}\n\tif err := s.txn.Begin(); err != nil {"}}},
 		{Name: "a flood of bad inputs is dropped instead of held", Kinds: []string{"poison-flood"}, Check: "lost|settled|recovered", Edits: []edit{
 			{"consumer/session.go", "	committed, err := s.end(ctx, admitted)\n", "	committed, err := s.end(ctx, true)\n"}}},
 		{Name: "a scorer starts at the end of the topic", Check: "lost|settled", Kinds: []string{"partition-growth"}, Edits: []edit{
