@@ -20,9 +20,13 @@ type assignment struct {
 
 func newAssignment() *assignment { return &assignment{owned: map[int32]*processor{}} }
 
-// assigned makes a fresh processor for each partition, also where one stands: it may be of an assignment that was lost unseen.
 func (a *assignment) assigned(_ context.Context, cl *kgo.Client, topics map[string][]int32) {
 	member, _ := cl.GroupMetadata()
+	a.give(member, topics)
+}
+
+// give makes a fresh processor for each partition, also where one stands: it may be of an assignment that was lost unseen.
+func (a *assignment) give(member string, topics map[string][]int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.joined = true

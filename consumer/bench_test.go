@@ -41,7 +41,7 @@ type polled struct {
 func newPolled(t testing.TB, records int64) *polled {
 	t.Helper()
 	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(t))}
-	p.owned.assigned(t.Context(), nil, map[string][]int32{"transactions": {0, 1}})
+	p.owned.give("", map[string][]int32{"transactions": {0, 1}})
 	topic := kgo.FetchTopic{Topic: "transactions", Partitions: []kgo.FetchPartition{{Partition: 0}, {Partition: 1}}}
 	for i, r := range simulated(t, records) {
 		r.Partition = int32(i % 2)
