@@ -15,7 +15,7 @@ func TestNothingIsLostOrDoubled(t *testing.T) {
 	}
 	t.Chdir("../..")
 	dir := t.TempDir()
-	cfg := Config{Binary: filepath.Join(dir, "mlmonitor"), Dir: dir, Seed: uint64(time.Now().UnixNano()) % 1_000_000_000, For: 2 * time.Minute, Check: 40 * time.Second, Lanes: 3, Rate: 300}
+	cfg := Config{Binary: filepath.Join(dir, "mlmonitor"), Dir: dir, Seed: uint64(time.Now().UnixNano()) % 1_000_000_000, For: 2 * time.Minute, Check: 40 * time.Second, Lanes: 2, Rate: 200}
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", cfg.Binary, "./cmd/mlmonitor").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
