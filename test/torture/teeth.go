@@ -45,7 +45,7 @@ func Defects() []Defect {
 		{Name: "the last input of a fetch is answered twice", Check: "doubled", Edits: []edit{
 			{"consumer/batch.go", "	b.runs = append(b.runs, run{p.Partition, inputs})\n", "	inputs = append(inputs, inputs[len(inputs)-1])\n\tb.runs = append(b.runs, run{p.Partition, inputs})\n"},
 			{"consumer/batch.go", "	b.records += len(inputs)\n", "	b.records += len(inputs) + 1\n"}}},
-		{Name: "offsets are committed before the answers are flushed, outside the transaction", Kinds: []string{"kill-score", "txn-timeout", "zombie-score", "kill-node"}, Check: "lost|settled|doubled|recovered|order", Edits: []edit{
+		{Name: "offsets are committed before the answers are flushed, outside the transaction", Kinds: []string{"kill-score", "txn-timeout", "zombie-score", "kill-node"}, Check: "lost|settled|doubled|recovered|order|counters", Edits: []edit{
 			{"consumer/session.go", "	if err := s.txn.Begin(); err != nil {", "	if err := s.txn.Client().CommitUncommittedOffsets(ctx); err != nil {\n\t\treturn err\n\t}\n\tif err := s.txn.Begin(); err != nil {"}}},
 		{Name: "a flood of bad inputs is dropped instead of held", Kinds: []string{"poison-flood"}, Check: "lost|settled|recovered", Edits: []edit{
 			{"consumer/session.go", "	committed, err := s.end(ctx, admitted)\n", "	committed, err := s.end(ctx, true)\n"}}},
