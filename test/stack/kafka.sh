@@ -80,7 +80,7 @@ properties() {
   local dir=$1 node=$2 nodes=${#ports[@]} i=$(($2 - 1)) voters=() n in_sync=1
   for n in $(seq "$nodes"); do voters+=("$n@127.0.0.1:${controllers[n - 1]}"); done
   [ "$nodes" = 1 ] || in_sync=2
-  local listeners=PLAINTEXT://127.0.0.1:${ports[i]} advertised=PLAINTEXT://127.0.0.1:${ports[i]} peers=PLAINTEXT protocols= words found
+  local listeners=PLAINTEXT://127.0.0.1:${ports[i]} advertised=PLAINTEXT://127.0.0.1:${ports[i]} peers=PLAINTEXT protocols='' words found
   if [ "${KAFKA_SECURE:-}" = 1 ]; then
     listeners+=,SASL_SSL://127.0.0.1:${secures[i]} advertised+=,SASL_SSL://localhost:${secures[i]}
   fi
