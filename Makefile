@@ -86,7 +86,7 @@ fuzz: ## run every fuzz target for TIME (20s)
 	  done || exit 1; \
 	done
 
-train: .cache/train/events.jsonl .cache/venv/installed ## train the sample bundle anew into bundles/sample
+train: build .cache/train/events.jsonl .cache/venv/installed ## train the sample bundle anew into bundles/sample
 	$(TRAIN) --out bundles/sample
 	git diff --stat -- bundles/sample
 
@@ -99,7 +99,7 @@ secrets: ## make random passwords for docker-compose.yml in secrets/, once
 clean: ## remove what was built; secrets and the demo's data stay
 	rm -rf bin .cache
 
-TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.jsonl --labels .cache/train/labels.csv --contract training/contract.yaml
+TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.jsonl --labels .cache/train/labels.csv --contract training/contract.yaml --mlmonitor bin/mlmonitor
 
 .cache/train/events.jsonl: $(wildcard producer/simulator*.go)
 	$(MAKE) build
@@ -107,6 +107,7 @@ TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.j
 	bin/mlmonitor produce --count 590000 --out $@ --labels .cache/train/labels.csv
 
 .cache/bench/bundle/bundle.json: .cache/train/events.jsonl .cache/venv/installed $(wildcard training/*.py) training/contract.yaml
+	$(MAKE) build
 	mkdir -p $(@D)
 	$(TRAIN) --trees 500 --leaves 63 --name bench --out $(@D)
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
@@ -86,6 +87,11 @@ func validate(sections []section) error {
 }
 
 func fill(sections []section) error {
+	for _, s := range sections {
+		if c, ok := s.(*consumer.Config); ok {
+			sections = append(sections, &c.Drift) // a package's own section within it
+		}
+	}
 	for _, s := range sections {
 		if err := envconfig.Process("", s); err != nil {
 			var parse *envconfig.ParseError
@@ -170,7 +176,7 @@ type Variable struct {
 // Variables lists all of them.
 func Variables() []Variable {
 	var all []Variable
-	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, consumer.Config{}, audit.Config{}} {
+	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, consumer.Config{}, drift.Config{}, audit.Config{}} {
 		t := reflect.TypeOf(section)
 		for i := range t.NumField() {
 			f := t.Field(i)

@@ -64,6 +64,7 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 		"CONSUMER_GROUP": {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
 		"CONSUMER_TXN_TIMEOUT": {"1ms"}, "CONSUMER_SESSION_TIMEOUT": {"1s"}, "CONSUMER_MAX_DEAD_LETTER_RATIO": {"0", "1.1", "NaN"},
 		"CONSUMER_DEAD_LETTER_WINDOW": {"1"}, "CONSUMER_HALT_RETRY": {"0"},
+		"DRIFT_WINDOW": {"0", "7m", "1000h", "week"}, "DRIFT_HOP": {"0", "1500ms", "-5m"}, "DRIFT_LATENESS": {"-1s", "1000h"}, "DRIFT_AHEAD": {"-1s"},
 		"DATABASE_URL": {"", "mysql://x:hunter2@db", "postgres://audit:hunter2@db:port/x", "sqlite:"}, "AUDIT_GROUP": {"a b"}, "AUDIT_BATCH_RECORDS": {"0"}, "AUDIT_BATCH_BYTES": {"1"},
 		"AUDIT_SESSION_TIMEOUT": {"1s"}, "AUDIT_WRITER_ROLE": {"reader"}, "AUDIT_READER_ROLE": {"audit"}, "AUDIT_RETENTION_DAYS": {"-1"}, "AUDIT_PARTITIONS_AHEAD_DAYS": {"0"},
 	} {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/schemas"
@@ -28,14 +29,19 @@ type answers struct {
 
 	decisions map[schemas.Decision]int
 	classes   map[schemas.Class]int // of dead letters
+	counts    *drift.Batch          // nil where the bundle has no profile
 }
 
 // scoredAtOnce is how many inputs are scored together: enough for the engine, few enough for rows and outcomes to stay in a core's cache.
 const scoredAtOnce = 512
 
-func newAnswers(topics *kafka.Config, bundle *scorer.Bundle) *answers {
-	return &answers{topics: topics, bundle: bundle, scorer: bundle.NewScorer(), digest: []byte(bundle.ID.Digest),
+func newAnswers(topics *kafka.Config, bundle *scorer.Bundle, monitor *drift.Monitor) *answers {
+	a := &answers{topics: topics, bundle: bundle, scorer: bundle.NewScorer(), digest: []byte(bundle.ID.Digest),
 		decisions: map[schemas.Decision]int{}, classes: map[schemas.Class]int{}}
+	if monitor != nil {
+		a.counts = monitor.NewBatch()
+	}
+	return a
 }
 
 // to answers a batch, each partition's inputs through its processor, and calls more whenever further records are there; ours is false when a partition is
@@ -48,6 +54,9 @@ func (a *answers) to(b *batch, assigned *assignment, more func()) (ours bool, er
 	a.dead, a.payload, a.headers = a.dead[:0], a.payload[:0], a.headers[:0]
 	clear(a.decisions)
 	clear(a.classes)
+	if a.counts != nil {
+		a.counts.Reset()
+	}
 	for _, run := range b.runs {
 		p := assigned.processor(run.partition)
 		if p == nil {
@@ -76,6 +85,9 @@ func (a *answers) score() error {
 		if err := a.add(a.waiting[i], &outcomes[i]); err != nil {
 			return err
 		}
+	}
+	if a.counts != nil {
+		a.counts.Add(a.scorer.Scored())
 	}
 	a.scorer.Reset()
 	clear(a.waiting)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/mlmonitor/mlmonitor/drift"
 )
 
 // Config says how transactions are consumed.
@@ -22,6 +24,8 @@ type Config struct {
 	MaxDeadLetterRatio float64       `envconfig:"CONSUMER_MAX_DEAD_LETTER_RATIO" default:"0.5" desc:"share of dead letters in the window above which consumption stops; 1 never stops"`
 	DeadLetterWindow   int           `envconfig:"CONSUMER_DEAD_LETTER_WINDOW" default:"1000" desc:"records over which that share is taken"`
 	HaltRetry          time.Duration `envconfig:"CONSUMER_HALT_RETRY" default:"5s" desc:"time between two looks at the stream while consumption is stopped"`
+
+	Drift drift.Config `ignored:"true"` // a section of its own; the zero value is drift.Defaults()
 }
 
 var safeName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,200}$`)
@@ -61,5 +65,5 @@ func (c *Config) Validate() error {
 	if c.HaltRetry < 100*time.Millisecond || c.HaltRetry > time.Hour {
 		return fmt.Errorf("CONSUMER_HALT_RETRY is %v: set it to 100ms … 1h", c.HaltRetry)
 	}
-	return nil
+	return c.Drift.Validate()
 }

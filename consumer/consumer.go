@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
@@ -26,9 +27,19 @@ type Consumer struct {
 func New(cfg Config, topics *kafka.Config, bundle *scorer.Bundle, log *slog.Logger, reg prometheus.Registerer) *Consumer {
 	shared := newMetrics(reg)
 	shared.bundle.WithLabelValues(bundle.ID.Name, bundle.ID.Version, bundle.ID.Digest).Set(1)
+	var monitor *drift.Monitor
+	if bundle.Profile == nil {
+		log.Warn("the bundle has no profile: nothing will be known of drift; mlmonitor model profile makes one", "bundle", bundle.ID.Name, "version", bundle.ID.Version)
+	} else {
+		if cfg.Drift == (drift.Config{}) {
+			cfg.Drift = drift.Defaults()
+		}
+		monitor = drift.NewMonitor(bundle.Profile, cfg.Drift)
+		reg.MustRegister(drift.NewCollector(monitor, bundle.ID.Version, bundle.ID.Digest))
+	}
 	c := &Consumer{}
 	for i := range cfg.Members {
-		c.members = append(c.members, newMember(i, cfg, topics, bundle, log, reg, shared))
+		c.members = append(c.members, newMember(i, cfg, topics, bundle, monitor, log, reg, shared))
 	}
 	return c
 }

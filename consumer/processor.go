@@ -12,4 +12,4 @@ import (
 type processor struct{}
 
 // add decodes one input into a batch.
-func (*processor) add(batch *scorer.Scorer, in *kgo.Record) { batch.Add(in.Value) }
+func (*processor) add(batch *scorer.Scorer, in *kgo.Record) { batch.Add(in.Value, in.Timestamp) }

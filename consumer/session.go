@@ -32,7 +32,7 @@ type session struct {
 func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) *session {
 	none := make(chan struct{})
 	close(none)
-	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle), ended: none, sameMember: assigned.sameMember}
+	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle, m.monitor), ended: none, sameMember: assigned.sameMember}
 }
 
 // options of the client of a scorer.
@@ -240,6 +240,9 @@ func (s *session) count() {
 	}
 	for d, n := range s.answers.decisions {
 		s.metrics.predictions.WithLabelValues(string(d)).Add(float64(n))
+	}
+	if s.monitor != nil {
+		s.monitor.Commit(s.answers.counts)
 	}
 	for c, n := range s.answers.classes {
 		s.metrics.deadLetters.WithLabelValues(string(c)).Add(float64(n))

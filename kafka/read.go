@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -47,6 +48,51 @@ func Whole(ctx context.Context, cfg *Config, topic string) (Range, error) {
 		}
 	}
 	return r, nil
+}
+
+// Between is the part of a topic whose records have timestamps from from (included) to to (not included), as the brokers' indexes know them: a partition's range
+// begins at its first record of that time or later. A zero time is the topic's begin or end.
+func Between(ctx context.Context, cfg *Config, topic string, from, to time.Time) (Range, error) {
+	r, err := Whole(ctx, cfg, topic)
+	if err != nil {
+		return Range{}, err
+	}
+	opts, err := cfg.Options()
+	if err != nil {
+		return Range{}, err
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return Range{}, err
+	}
+	defer cl.Close()
+	for _, bound := range []struct {
+		at   time.Time
+		into map[int32]int64
+	}{{from, r.From}, {to, r.To}} {
+		if bound.at.IsZero() {
+			continue
+		}
+		listed, err := kadm.NewClient(cl).ListOffsetsAfterMilli(ctx, bound.at.UnixMilli(), topic)
+		if err == nil {
+			err = listed.Error()
+		}
+		if err != nil {
+			return Range{}, fmt.Errorf("list the offsets of %s after %s: %w", topic, bound.at.UTC().Format(time.RFC3339), err)
+		}
+		for p, o := range listed[topic] {
+			bound.into[p] = min(max(o.Offset, r.From[p]), r.To[p])
+		}
+	}
+	return r, nil
+}
+
+// Len is how many offsets the range has.
+func (r Range) Len() (n int64) {
+	for p, to := range r.To {
+		n += max(0, to-r.From[p])
+	}
+	return n
 }
 
 // Read calls each for every committed record of the range, in offset order within a partition, and returns when it has seen all. The record is

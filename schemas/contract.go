@@ -1,7 +1,9 @@
 package schemas
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -70,3 +72,36 @@ func (c *Contract) FeatureNames() []string {
 
 // CategoryFeature reports whether feature i, in the order of FeatureNames, is a category. Its values are then codes, not quantities.
 func (c *Contract) CategoryFeature(i int) bool { return c.features[i].kind == kindCategory }
+
+// TimeFeature reports whether feature i is a part of a time.
+func (c *Contract) TimeFeature(i int) bool { return c.features[i].kind == kindTime }
+
+// CategoryLabels gives the names of the codes of feature i, joined by | where several have one; nil for a feature that is no category.
+func (c *Contract) CategoryLabels(i int) map[float64]string {
+	f := &c.features[i]
+	if f.kind != kindCategory {
+		return nil
+	}
+	names := map[float64][]string{}
+	for text, code := range f.texts {
+		names[code] = append(names[code], text)
+	}
+	for n, code := range f.integers {
+		names[code] = append(names[code], strconv.FormatInt(n, 10))
+	}
+	const shown = 3
+	labels := map[float64]string{}
+	for code, all := range names {
+		slices.Sort(all)
+		labels[code] = strings.Join(all[:min(shown, len(all))], "|")
+		if len(all) > shown {
+			labels[code] += fmt.Sprintf("|+%d", len(all)-shown)
+		}
+	}
+	for _, r := range []rule{f.unknown, f.missing} {
+		if !r.reject && r.value == r.value && labels[r.value] == "" {
+			labels[r.value] = "unknown"
+		}
+	}
+	return labels
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
@@ -24,7 +25,7 @@ func simulated(b *Bundle, records int) [][]byte {
 func writeBatch(t testing.TB, s *Scorer, events [][]byte, dst []byte) (verdicts []byte, refused int) {
 	s.Reset()
 	for _, e := range events {
-		s.Add(e)
+		s.Add(e, time.Time{})
 	}
 	out, err := s.Score()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
@@ -23,6 +24,9 @@ const (
 	maxNameLen   = 200
 )
 
+// ProfileFile is the name of a bundle's profile.
+const ProfileFile = "profile.json"
+
 // modelFiles are the names that a bundle's model may have; the format is found from the content all the same.
 var modelFiles = []string{"model.txt", "model.json", "model.ubj"}
 
@@ -33,6 +37,7 @@ type Bundle struct {
 	Policy   Policy
 	Model    Model
 	Examples []Example
+	Profile  *drift.Profile  // nil where the bundle has none: then nothing can be said of drift
 	Training json.RawMessage // what training recorded about itself: metrics, versions
 }
 
@@ -70,12 +75,20 @@ func LoadBundle(dir fs.FS, engine Engine) (*Bundle, error) {
 	if b.Examples, err = parseExamples(files["examples.jsonl"]); err != nil {
 		return nil, fmt.Errorf("examples.jsonl: %w", err)
 	}
+	if text, ok := files[ProfileFile]; ok {
+		if b.Profile, err = drift.ParseProfile(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", ProfileFile, err)
+		}
+	}
 	name := modelFile(files)
 	if b.Model, err = LoadModel(name, files[name], engine); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := b.agree(); err != nil {
 		return nil, fmt.Errorf("contract.yaml and %s: %w", name, err)
+	}
+	if err := b.agreeProfile(); err != nil {
+		return nil, fmt.Errorf("contract.yaml and %s: %w", ProfileFile, err)
 	}
 	return b, nil
 }
@@ -111,6 +124,18 @@ func parseManifest(raw []byte) (manifest, error) {
 		return m, fmt.Errorf("files lists %d models, exactly one of %v is needed", models, modelFiles)
 	}
 	return m, nil
+}
+
+// ListFile gives bundle.json with one more file, or with the new digest of one that is listed: the digest of the bundle is another then.
+func ListFile(bundleJSON []byte, name string, content []byte) ([]byte, error) {
+	m, err := parseManifest(bundleJSON)
+	if err != nil {
+		return nil, fmt.Errorf("bundle.json: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	m.Files[name] = hex.EncodeToString(sum[:])
+	out, err := json.MarshalIndent(m, "", "  ")
+	return append(out, '\n'), err
 }
 
 func modelFile(files map[string][]byte) string {
@@ -175,6 +200,23 @@ func (b *Bundle) agree() error {
 	}
 	if !slices.Contains(probabilities, b.Model.Objective()) {
 		return fmt.Errorf("the objective %q does not give a probability: use one of %v", b.Model.Objective(), probabilities)
+	}
+	return nil
+}
+
+// agreeProfile makes sure that the profile is of the rows that the contract makes.
+func (b *Bundle) agreeProfile() error {
+	if b.Profile == nil {
+		return nil
+	}
+	want := append(b.Contract.FeatureNames(), drift.Probability, drift.Decision)
+	if len(b.Profile.Features) != len(want) {
+		return fmt.Errorf("the profile has %d features, %d are needed: the contract's, %s and %s", len(b.Profile.Features), len(want), drift.Probability, drift.Decision)
+	}
+	for i, name := range want {
+		if b.Profile.Features[i].Name != name {
+			return fmt.Errorf("feature %d is %q in the profile, %q is needed: make the profile anew with mlmonitor model profile", i, b.Profile.Features[i].Name, name)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
@@ -51,7 +52,7 @@ func (b *Bundle) Check(tolerance float64) error {
 	s := b.NewScorer()
 	for i, e := range b.Examples {
 		s.Reset()
-		s.Add(e.Event)
+		s.Add(e.Event, time.Time{})
 		out, err := s.Score()
 		if err != nil {
 			return fmt.Errorf("example %d: %w", i+1, err)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
@@ -33,6 +35,10 @@ type Scorer struct {
 	ids      []byte    // what the verdicts' transaction ids point to
 	findings []string  // what the verdicts' findings point to
 	outcomes []Outcome
+	// Of the scored rows, for those who count them.
+	decisions  []float64
+	times      []int64 // of the events, Unix milliseconds
+	timestamps []int64 // of their records
 }
 
 // NewScorer makes a scorer of the bundle.
@@ -47,10 +53,11 @@ func (s *Scorer) Reset() {
 	s.ids = s.ids[:0]
 	s.findings = s.findings[:0]
 	s.outcomes = s.outcomes[:0]
+	s.times, s.timestamps = s.times[:0], s.timestamps[:0]
 }
 
-// Add decodes an event into the batch. The event is not kept.
-func (s *Scorer) Add(event []byte) {
+// Add decodes an event into the batch. timestamp is its record's, zero where it has none. The event is not kept.
+func (s *Scorer) Add(event []byte, timestamp time.Time) {
 	start := s.scored * s.width
 	s.rows = slices.Grow(s.rows[:start], s.width)[:start+s.width]
 	if err := s.decoder.Decode(event, s.rows[start:], &s.tx); err != nil {
@@ -62,6 +69,12 @@ func (s *Scorer) Add(event []byte) {
 		return
 	}
 	s.scored++
+	s.times = append(s.times, s.tx.Time.UnixMilli())
+	stamp := int64(0)
+	if !timestamp.IsZero() {
+		stamp = timestamp.UnixMilli()
+	}
+	s.timestamps = append(s.timestamps, stamp)
 	id, finding := len(s.ids), len(s.findings)
 	s.ids = append(s.ids, s.tx.ID...) // verdicts before it may point to the memory that this one leaves: nobody writes there
 	s.findings = append(s.findings, s.tx.Findings...)
@@ -83,6 +96,7 @@ func (s *Scorer) Score() ([]Outcome, error) {
 	if err := s.bundle.Model.Transform(s.margins, s.chances); err != nil {
 		return nil, fmt.Errorf("transform %d scores: %w", s.scored, err)
 	}
+	s.decisions = slices.Grow(s.decisions[:0], s.scored)
 	row := 0
 	for i := range s.outcomes {
 		o := &s.outcomes[i]
@@ -90,12 +104,43 @@ func (s *Scorer) Score() ([]Outcome, error) {
 			continue
 		}
 		margin, p := s.margins[row], s.chances[row]
-		row++
 		if math.IsNaN(margin) || math.IsInf(margin, 0) || !(0 <= p && p <= 1) {
 			*o = Outcome{Err: &schemas.Error{Class: ScoreNotFinite, Detail: fmt.Sprintf("margin %v, probability %v", margin, p)}}
+			s.drop(row)
 			continue
 		}
+		row++
 		o.Verdict.Margin, o.Verdict.Probability, o.Verdict.Decision = margin, p, s.bundle.Policy.Decide(p)
+		s.decisions = append(s.decisions, DecisionCode(o.Verdict.Decision))
 	}
 	return s.outcomes, nil
+}
+
+// drop takes a row out that has no verdict.
+func (s *Scorer) drop(row int) {
+	s.scored--
+	s.rows = slices.Delete(s.rows, row*s.width, (row+1)*s.width)
+	s.margins = slices.Delete(s.margins, row, row+1)
+	s.chances = slices.Delete(s.chances, row, row+1)
+	s.times = slices.Delete(s.times, row, row+1)
+	s.timestamps = slices.Delete(s.timestamps, row, row+1)
+}
+
+// DecisionCode is the value that profiles know a decision by.
+func DecisionCode(d schemas.Decision) float64 {
+	switch d {
+	case schemas.Approve:
+		return 0
+	case schemas.Review:
+		return 1
+	}
+	return 2
+}
+
+// Key is the key of the event that was added last, such as its customer; valid until the next Add.
+func (s *Scorer) Key() []byte { return s.tx.Key }
+
+// Scored is what was scored of the batch, without the events that have no verdict: valid after Score, until the next Reset.
+func (s *Scorer) Scored() drift.Scored {
+	return drift.Scored{Rows: s.rows, Width: s.width, Probabilities: s.chances, Decisions: s.decisions, Times: s.times, Timestamps: s.timestamps}
 }

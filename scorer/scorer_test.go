@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -27,7 +28,7 @@ func sampleBundle(t testing.TB) *Bundle {
 func score(t interface{ Fatal(...any) }, s *Scorer, events [][]byte) []Outcome {
 	s.Reset()
 	for _, e := range events {
-		s.Add(e)
+		s.Add(e, time.Time{})
 	}
 	out, err := s.Score()
 	if err != nil {
@@ -68,7 +69,7 @@ func TestAnEventIsNotKept(t *testing.T) {
 	s := b.NewScorer()
 	want := score(t, s, [][]byte{event})[0].Verdict.TransactionID
 	s.Reset()
-	s.Add(event)
+	s.Add(event, time.Time{})
 	clear(event)
 	out, err := s.Score()
 	if err != nil || !cmp.Equal(out[0].Verdict.TransactionID, want) {
@@ -116,7 +117,7 @@ func TestAFailedEngineGivesNoOutcome(t *testing.T) {
 	b := sampleBundle(t)
 	b.Model = fake{Model: b.Model, err: errors.New("the engine is broken")}
 	s := b.NewScorer()
-	s.Add(b.Examples[0].Event)
+	s.Add(b.Examples[0].Event, time.Time{})
 	if out, err := s.Score(); err == nil || out != nil {
 		t.Errorf("%v, %v", out, err)
 	}
@@ -174,7 +175,7 @@ func TestAFailedTransformGivesNoOutcome(t *testing.T) {
 	b := sampleBundle(t)
 	b.Model = spoilt{Model: b.Model, every: 1 << 20, transform: errors.New("no transform")}
 	s := b.NewScorer()
-	s.Add(b.Examples[0].Event)
+	s.Add(b.Examples[0].Event, time.Time{})
 	if out, err := s.Score(); err == nil || out != nil {
 		t.Errorf("%v, %v", out, err)
 	}
@@ -210,7 +211,7 @@ func TestVerdictsOfABatchDoNotReachIntoEachOther(t *testing.T) {
 	b := sampleBundle(t)
 	s := b.NewScorer()
 	for _, e := range b.Examples {
-		s.Add(e.Event)
+		s.Add(e.Event, time.Time{})
 	}
 	out, err := s.Score()
 	if err != nil {

@@ -18,23 +18,10 @@ const (
 	tableValues = 1 << 20
 )
 
-// PredictTable scores a CSV and writes one line a row, the model's outputs separated by commas, in the shortest text that reads back to the
-// number type of the model's library. The CSV's header names the features: columns are matched by name where the model has names, else by
-// position. An empty cell is missing; nan, inf and -inf are read as such. With raw the margin is written instead of the prediction.
-// It returns the names of columns that the model does not use.
+// PredictTable scores a CSV, as EachRow reads it, and writes one line a row, the model's outputs separated by commas, in the shortest text that reads back to
+// the number type of the model's library. With raw the margin is written instead of the prediction. It returns the names of columns that the model does not
+// use.
 func PredictTable(m Model, rows io.Reader, raw bool, out io.Writer) (unused []string, err error) {
-	table := csv.NewReader(rows)
-	table.ReuseRecord = true
-	header, err := table.Read()
-	if errors.Is(err, io.EOF) {
-		return nil, errors.New("the table is empty: its first line must name the features")
-	} else if err != nil {
-		return nil, err
-	}
-	columns, unused, err := matchColumns(m, header)
-	if err != nil {
-		return nil, err
-	}
 	w := bufio.NewWriter(out)
 	block := max(1, min(tableRows, tableValues/max(1, m.Features())))
 	values := make([]float64, 0, block*m.Features())
@@ -61,31 +48,66 @@ func PredictTable(m Model, rows io.Reader, raw bool, out io.Writer) (unused []st
 		values = values[:0]
 		return nil
 	}
-	for {
-		cells, err := table.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return unused, err
+	unused, err = EachRow(m, rows, "", func(row []float64, _ string) error {
+		if values = append(values, row...); len(values) == cap(values) {
+			return flush()
 		}
-		for feature, column := range columns {
-			v, err := parseCell(cells[column])
-			if err != nil {
-				at, _ := table.FieldPos(column)
-				return unused, fmt.Errorf("line %d, column %q: %w", at, featureName(m, feature), err)
-			}
-			values = append(values, v)
-		}
-		if len(values) == cap(values) {
-			if err := flush(); err != nil {
-				return unused, err
-			}
-		}
+		return nil
+	})
+	if err != nil {
+		return unused, err
 	}
 	if err := flush(); err != nil {
 		return unused, err
 	}
 	return unused, w.Flush()
+}
+
+// EachRow calls each for the rows of a CSV, with the text of one more column, "" where none is asked for. The header names the features: columns are matched
+// by name where the model has names, else by position. An empty cell is missing; nan, inf and -inf are read as such. Row and text are valid until each
+// returns. It gives the names of columns that were not used.
+func EachRow(m Model, rows io.Reader, extra string, each func(row []float64, text string) error) (unused []string, err error) {
+	table := csv.NewReader(rows)
+	table.ReuseRecord = true
+	header, err := table.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("the table is empty: its first line must name the features")
+	} else if err != nil {
+		return nil, err
+	}
+	at := -1
+	if extra != "" {
+		if at = slices.Index(header, extra); at < 0 {
+			return nil, fmt.Errorf("the table has no column %q", extra)
+		}
+	}
+	columns, unused, err := matchColumns(m, header)
+	if err != nil {
+		return nil, err
+	}
+	unused = slices.DeleteFunc(unused, func(name string) bool { return name == extra })
+	row := make([]float64, len(columns))
+	for {
+		cells, err := table.Read()
+		if errors.Is(err, io.EOF) {
+			return unused, nil
+		} else if err != nil {
+			return unused, err
+		}
+		for feature, column := range columns {
+			if row[feature], err = parseCell(cells[column]); err != nil {
+				line, _ := table.FieldPos(column)
+				return unused, fmt.Errorf("line %d, column %q: %w", line, featureName(m, feature), err)
+			}
+		}
+		text := ""
+		if at >= 0 {
+			text = cells[at]
+		}
+		if err := each(row, text); err != nil {
+			return unused, err
+		}
+	}
 }
 
 // matchColumns gives the column of each feature.

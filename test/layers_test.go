@@ -22,12 +22,13 @@ const module = "github.com/mlmonitor/mlmonitor"
 // height of a room, the first folder of a package: a package imports only from rooms below its own.
 var height = map[string]int{
 	"bundles": 0, "schemas": 0,
-	"scorer":   1,
-	"kafka":    2,
-	"producer": 3,
-	"consumer": 4, "audit": 4, // consumer publishes through producer; audit and consumer do not know each other
-	"app": 5,
-	"cmd": 6,
+	"drift":    1,
+	"scorer":   2, // a bundle holds a profile
+	"kafka":    3,
+	"producer": 4,
+	"consumer": 5, "audit": 5, // consumer publishes through producer; audit and consumer do not know each other
+	"app": 6,
+	"cmd": 7,
 }
 
 // bans of what is not for every room: who imports it must be in one of these.
@@ -40,16 +41,18 @@ var bans = []struct {
 	{[]string{"github.com/kelseyhightower/envconfig"}, []string{"app", "cmd"}},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd"}},
 	{[]string{"github.com/dmitryikh/leaves"}, []string{"scorer"}},
+	{[]string{"gonum.org"}, []string{"drift"}},
+	{[]string{"github.com/prometheus"}, []string{"drift", "kafka", "consumer", "audit", "app"}},
 }
 
 // pure rooms are functions of their input: they may import these and nothing else from outside, and no clock.
-var pure = []string{"scorer", "schemas", "bundles"}
+var pure = []string{"scorer", "drift", "schemas", "bundles"}
 
 var pureImports = []string{
 	"bufio", "bytes", "cmp", "crypto/sha256", "embed", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/hex", "encoding/json", "errors", "fmt",
 	"hash/maphash", "io", "io/fs", "iter", "maps", "math", "math/big", "math/bits", "path", "regexp", "slices", "sort", "strconv", "strings", "sync", "time",
 	"time/tzdata", "unicode", "unicode/utf16", "unicode/utf8", "unsafe",
-	"github.com/goccy/go-yaml", "github.com/dmitryikh/leaves", "golang.org/x/sys/cpu",
+	"github.com/goccy/go-yaml", "github.com/dmitryikh/leaves", "golang.org/x/sys/cpu", "gonum.org/v1/gonum/mathext", "github.com/prometheus/client_golang/prometheus",
 }
 
 // clock is what package time has besides values and formats.

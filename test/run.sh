@@ -65,6 +65,8 @@ unset OWNER_PID
 export MLMONITOR_TEST_KAFKA_DIR=$servers/kafka MLMONITOR_TEST_POSTGRES_DIR=$servers/postgres
 
 step "Python tests"
+go build -o "$servers/mlmonitor" ./cmd/mlmonitor # training makes profiles with it
+export MLMONITOR=$servers/mlmonitor
 failed=
 report=$servers/python.xml
 .cache/venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml "$report" training || failed=1

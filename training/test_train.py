@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import math
+import os
 from pathlib import Path
 
 import lightgbm
@@ -170,7 +171,7 @@ def write_small_set(folder, count=6000):
 
 
 def build(folder, out, trees=40):
-    return train.build(folder / "events.jsonl", folder / "labels.csv", HERE / "contract.yaml", folder / out, trees, 31, "small")
+    return train.build(folder / "events.jsonl", folder / "labels.csv", HERE / "contract.yaml", folder / out, trees, 31, "small", os.environ.get("MLMONITOR", "mlmonitor"))
 
 
 def contents(folder):

@@ -8,7 +8,9 @@ import argparse
 import csv
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
 from datetime import timedelta
 from decimal import ROUND_CEILING, Context
 from pathlib import Path
@@ -130,7 +132,20 @@ def utc(time):
     return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
 
 
-def build(events, labels, contract_path, out, trees, leaves, name):
+def add_profile(mlmonitor, out, lines):
+    """Adds the profile of the events in lines to the bundle in out: the scorer makes it, so that its bins are those that it counts in."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as events:
+        events.writelines(line + "\n" for line in lines)
+        events.flush()
+        try:
+            subprocess.run([mlmonitor, "model", "profile", str(out), "--events", events.name, "--write"], check=True, stdout=subprocess.DEVNULL)
+        except FileNotFoundError:
+            raise SystemExit(f"there is no program {mlmonitor}: build it with make build, and name it with --mlmonitor") from None
+        except subprocess.CalledProcessError as failed:
+            raise SystemExit(f"the profile could not be made: mlmonitor ended with {failed.returncode}") from None
+
+
+def build(events, labels, contract_path, out, trees, leaves, name, mlmonitor):
     contract = Contract(Path(contract_path).read_text(encoding="utf-8"))
     data = Data(contract, events, read_labels(labels))
     split = data.split()
@@ -171,7 +186,9 @@ def build(events, labels, contract_path, out, trees, leaves, name):
         "policy": shares,
         "caught": {kind: caught(kinds, decisions, kind) for kind in sorted(set(kinds) - {""})},
     }
+    (out / "profile.json").unlink(missing_ok=True)  # of a model before this one
     write_manifest(out, name, ["model.txt", "contract.yaml", "policy.yaml", "examples.jsonl"], training)
+    add_profile(mlmonitor, out, data.lines[split:])
     return training
 
 
@@ -190,8 +207,9 @@ def main(arguments):
     parser.add_argument("--name", default="sample", help="name of the bundle")
     parser.add_argument("--trees", type=int, default=240)
     parser.add_argument("--leaves", type=int, default=31, help="leaves of a tree at most")
+    parser.add_argument("--mlmonitor", default="mlmonitor", help="the program that makes the profile")
     args = parser.parse_args(arguments)
-    training = build(args.events, args.labels, args.contract, args.out, args.trees, args.leaves, args.name)
+    training = build(args.events, args.labels, args.contract, args.out, args.trees, args.leaves, args.name, args.mlmonitor)
     json.dump(training, sys.stdout, indent=2)
     print()
 

@@ -23,7 +23,7 @@ func modelCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    showHelp,
 	}
-	cmd.AddCommand(modelCheck(), modelPredict())
+	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile())
 	return cmd
 }
 

@@ -293,7 +293,7 @@ func (w *world) expected() map[schemas.Source]string {
 	for i, value := range values() {
 		source := schemas.Source{Topic: "in", Partition: int32(i % partitions), Offset: int64(i / partitions)}
 		s.Reset()
-		s.Add(value)
+		s.Add(value, time.Time{})
 		outcomes, err := s.Score()
 		if err != nil {
 			w.t.Fatal(err)

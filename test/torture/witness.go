@@ -116,7 +116,7 @@ func (w *witness) note(r *kgo.Record, now time.Time) {
 func (w *witness) expected(r *kgo.Record) *Answer {
 	a := &Answer{Key: r.Key, Timestamp: r.Timestamp.UnixMilli()}
 	w.scorer.Reset()
-	w.scorer.Add(r.Value)
+	w.scorer.Add(r.Value, r.Timestamp)
 	outcomes, err := w.scorer.Score()
 	if err != nil {
 		w.ledger.report("witness", err.Error())
