@@ -30,16 +30,39 @@ type answers struct {
 	decisions map[schemas.Decision]int
 	classes   map[schemas.Class]int // of dead letters
 	counts    *drift.Batch          // nil where the bundle has no profile
+	quality   *drift.QualityCounts
+	memory    *drift.Memory // nil where no quality rule looks at many records
+}
+
+// books are what members of one process count together of the transactions that committed.
+type books struct {
+	monitor *drift.Monitor // nil where the bundle has no profile
+	quality *drift.Quality
+}
+
+// commit takes in what was counted of a batch that has committed.
+func (b *books) commit(a *answers) {
+	if b.monitor != nil {
+		b.monitor.Commit(a.counts)
+	}
+	b.quality.Commit(a.quality)
+	if a.memory != nil {
+		a.memory.Commit()
+	}
 }
 
 // scoredAtOnce is how many inputs are scored together: enough for the engine, few enough for rows and outcomes to stay in a core's cache.
 const scoredAtOnce = 512
 
-func newAnswers(topics *kafka.Config, bundle *scorer.Bundle, monitor *drift.Monitor) *answers {
+func newAnswers(topics *kafka.Config, bundle *scorer.Bundle, books *books) *answers {
 	a := &answers{topics: topics, bundle: bundle, scorer: bundle.NewScorer(), digest: []byte(bundle.ID.Digest),
 		decisions: map[schemas.Decision]int{}, classes: map[schemas.Class]int{}}
-	if monitor != nil {
-		a.counts = monitor.NewBatch()
+	if books.monitor != nil {
+		a.counts = books.monitor.NewBatch()
+	}
+	a.quality = books.quality.NewCounts()
+	if a.memory = drift.NewMemory(bundle.Contract.Rules()); a.memory != nil {
+		a.scorer.Remember(a.memory)
 	}
 	return a
 }
@@ -56,6 +79,10 @@ func (a *answers) to(b *batch, assigned *assignment, more func()) (ours bool, er
 	clear(a.classes)
 	if a.counts != nil {
 		a.counts.Reset()
+	}
+	a.quality.Reset()
+	if a.memory != nil {
+		a.memory.Abort() // of a batch before, unless it was committed
 	}
 	for _, run := range b.runs {
 		p := assigned.processor(run.partition)
@@ -102,6 +129,7 @@ func (a *answers) add(in *kgo.Record, o *scorer.Outcome) (err error) {
 	if o.Err != nil {
 		producer.SetDeadLetter(out, in, a.topics.DeadLetters, o.Err, a.bundle.ID.Digest)
 		a.classes[o.Err.Class]++
+		a.quality.AddRefused(o.Err.Rule)
 		return nil
 	}
 	o.Verdict.Source = schemas.Source{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset}
@@ -111,5 +139,6 @@ func (a *answers) add(in *kgo.Record, o *scorer.Outcome) (err error) {
 	}
 	a.headers = producer.SetVerdict(out, in, a.topics.Verdicts, a.payload[start:len(a.payload):len(a.payload)], a.digest, a.headers)
 	a.decisions[o.Verdict.Decision]++
+	a.quality.AddScored(o.Broken)
 	return nil
 }

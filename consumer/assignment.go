@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,11 +15,14 @@ import (
 type assignment struct {
 	mu     sync.Mutex
 	owned  map[int32]*processor
-	member string // of the group, who was given them
-	joined bool   // the group has given us an assignment, if an empty one
+	newest map[int32]time.Time // timestamp of the last answered record; until there is one, when the partition was given
+	member string              // of the group, who was given them
+	joined bool                // the group has given us an assignment, if an empty one
 }
 
-func newAssignment() *assignment { return &assignment{owned: map[int32]*processor{}} }
+func newAssignment() *assignment {
+	return &assignment{owned: map[int32]*processor{}, newest: map[int32]time.Time{}}
+}
 
 func (a *assignment) assigned(_ context.Context, cl *kgo.Client, topics map[string][]int32) {
 	member, _ := cl.GroupMetadata()
@@ -36,8 +40,23 @@ func (a *assignment) give(member string, topics map[string][]int32) {
 	for _, partitions := range topics {
 		for _, p := range partitions {
 			a.owned[p] = &processor{}
+			a.newest[p] = time.Now()
 		}
 	}
+}
+
+// answered takes note of the timestamp of a partition's last record that was answered.
+func (a *assignment) answered(partition int32, timestamp time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.newest[partition] = timestamp
+}
+
+// age is how long ago that was.
+func (a *assignment) age(partition int32, now time.Time) time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return max(0, now.Sub(a.newest[partition]))
 }
 
 func (a *assignment) revoked(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
@@ -46,6 +65,7 @@ func (a *assignment) revoked(_ context.Context, _ *kgo.Client, topics map[string
 	for _, partitions := range topics {
 		for _, p := range partitions {
 			delete(a.owned, p)
+			delete(a.newest, p)
 		}
 	}
 }

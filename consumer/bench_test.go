@@ -41,7 +41,7 @@ type polled struct {
 // newPolled has records of two partitions.
 func newPolled(t testing.TB, records int64) *polled {
 	t.Helper()
-	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(t), monitorOf(t))}
+	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(t), booksOf(t))}
 	p.owned.give("", map[string][]int32{"transactions": {0, 1}})
 	topic := kgo.FetchTopic{Topic: "transactions", Partitions: []kgo.FetchPartition{{Partition: 0}, {Partition: 1}}}
 	for i, r := range simulated(t, records) {
@@ -98,7 +98,7 @@ func BenchmarkAnswer(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
 }
 
-// monitorOf is of the sample's profile.
-func monitorOf(t testing.TB) *drift.Monitor {
-	return drift.NewMonitor(sample(t).Profile, drift.Defaults())
+// booksOf counts as a process does.
+func booksOf(t testing.TB) *books {
+	return &books{drift.NewMonitor(sample(t).Profile, drift.Defaults()), drift.NewQuality(sample(t).Contract.Rules())}
 }

@@ -25,21 +25,21 @@ type Consumer struct {
 
 // New makes a consumer; it connects when it runs.
 func New(cfg Config, topics *kafka.Config, bundle *scorer.Bundle, log *slog.Logger, reg prometheus.Registerer) *Consumer {
-	shared := newMetrics(reg)
-	shared.bundle.WithLabelValues(bundle.ID.Name, bundle.ID.Version, bundle.ID.Digest).Set(1)
-	var monitor *drift.Monitor
+	shared := newMetrics(reg, bundle)
+	counted := &books{quality: drift.NewQuality(bundle.Contract.Rules())}
+	reg.MustRegister(counted.quality.Collector(bundle.ID.Version, bundle.ID.Digest))
 	if bundle.Profile == nil {
 		log.Warn("the bundle has no profile: nothing will be known of drift; mlmonitor model profile makes one", "bundle", bundle.ID.Name, "version", bundle.ID.Version)
 	} else {
 		if cfg.Drift == (drift.Config{}) {
 			cfg.Drift = drift.Defaults()
 		}
-		monitor = drift.NewMonitor(bundle.Profile, cfg.Drift)
-		reg.MustRegister(drift.NewCollector(monitor, bundle.ID.Version, bundle.ID.Digest))
+		counted.monitor = drift.NewMonitor(bundle.Profile, cfg.Drift)
+		reg.MustRegister(drift.NewCollector(counted.monitor, bundle.ID.Version, bundle.ID.Digest))
 	}
 	c := &Consumer{}
 	for i := range cfg.Members {
-		c.members = append(c.members, newMember(i, cfg, topics, bundle, monitor, log, reg, shared))
+		c.members = append(c.members, newMember(i, cfg, topics, bundle, counted, log, reg, shared))
 	}
 	return c
 }

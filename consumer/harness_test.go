@@ -67,14 +67,16 @@ func sample(t testing.TB) *scorer.Bundle {
 // running is a consumer at work.
 type running struct {
 	*Consumer
-	stop context.CancelFunc
-	done chan error
+	metrics *prometheus.Registry
+	stop    context.CancelFunc
+	done    chan error
 }
 
 func (c *cluster) start(t *testing.T, cfg Config, bundle *scorer.Bundle) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &running{Consumer: New(cfg, &c.topics, bundle, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry()), stop: cancel, done: make(chan error, 1)}
+	metrics := prometheus.NewRegistry()
+	m := &running{Consumer: New(cfg, &c.topics, bundle, slog.New(slog.NewTextHandler(io.Discard, nil)), metrics), metrics: metrics, stop: cancel, done: make(chan error, 1)}
 	go func() { m.done <- m.Run(ctx) }()
 	t.Cleanup(func() { m.end(t) })
 	return m

@@ -22,10 +22,10 @@ func (m *member) watchLag(ctx context.Context, cl *kgo.Client, assigned *assignm
 	tick := time.NewTicker(lagEvery)
 	defer tick.Stop()
 	shown := map[string]bool{} // partitions that the metric has from us
-	defer m.showLag(shown, nil)
+	defer m.showLag(shown, nil, assigned)
 	for {
 		if lag, err := m.measureLag(ctx, cl, assigned); err == nil {
-			m.showLag(shown, lag)
+			m.showLag(shown, lag, assigned)
 		} else if ctx.Err() == nil {
 			m.log.Warn("could not measure the lag", "error", err)
 		}
@@ -50,7 +50,7 @@ func (m *member) measureLag(ctx context.Context, cl *kgo.Client, assigned *assig
 }
 
 // showLag sets the metric, and takes away what is no longer ours: another member of this process may have it now, and will show it.
-func (m *member) showLag(shown map[string]bool, lag map[int32]int64) {
+func (m *member) showLag(shown map[string]bool, lag map[int32]int64, assigned *assignment) {
 	sum := int64(0)
 	before := maps.Clone(shown)
 	clear(shown)
@@ -58,11 +58,17 @@ func (m *member) showLag(shown map[string]bool, lag map[int32]int64) {
 		sum += behind
 		partition := strconv.Itoa(int(p))
 		m.metrics.lag.WithLabelValues(partition).Set(float64(behind))
+		age := 0.0
+		if behind > 0 {
+			age = assigned.age(p, time.Now()).Seconds()
+		}
+		m.metrics.lagSeconds.WithLabelValues(partition).Set(age)
 		shown[partition] = true
 		delete(before, partition)
 	}
 	for partition := range before {
 		m.metrics.lag.DeleteLabelValues(partition)
+		m.metrics.lagSeconds.DeleteLabelValues(partition)
 	}
 	m.behind.Store(sum)
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
@@ -39,7 +38,7 @@ type member struct {
 	cfg      Config
 	topics   *kafka.Config
 	bundle   *scorer.Bundle
-	monitor  *drift.Monitor // shared by the members; nil where the bundle has no profile
+	books    *books // shared by the members
 	log      *slog.Logger
 	reg      prometheus.Registerer
 	metrics  *metrics
@@ -56,8 +55,8 @@ type member struct {
 }
 
 // newMember makes member i, from 0, of this process.
-func newMember(i int, cfg Config, topics *kafka.Config, bundle *scorer.Bundle, monitor *drift.Monitor, log *slog.Logger, reg prometheus.Registerer, shared *metrics) *member {
-	m := &member{name: strconv.Itoa(i + 1), instance: cfg.Instance, cfg: cfg, topics: topics, bundle: bundle, monitor: monitor, reg: reg, metrics: shared,
+func newMember(i int, cfg Config, topics *kafka.Config, bundle *scorer.Bundle, books *books, log *slog.Logger, reg prometheus.Registerer, shared *metrics) *member {
+	m := &member{name: strconv.Itoa(i + 1), instance: cfg.Instance, cfg: cfg, topics: topics, bundle: bundle, books: books, reg: reg, metrics: shared,
 		breaker: breaker{limit: cfg.MaxDeadLetterRatio, window: cfg.DeadLetterWindow}, notReady: errors.New("starting")}
 	if i > 0 { // the first keeps the name: a process of one member is called as it is
 		m.instance += ".m" + m.name

@@ -1,15 +1,18 @@
 package consumer
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
 // metrics of the scoring loop. What stands for records is counted after their transaction committed, so replicas add up to the topics.
 type metrics struct {
-	predictions  *prometheus.CounterVec // by decision
+	predictions  *prometheus.CounterVec // by decision and the bundle's version
 	deadLetters  *prometheus.CounterVec // by class
 	transactions *prometheus.CounterVec // by outcome: commit, abort, unknown
 	restarts     prometheus.Counter
@@ -18,16 +21,28 @@ type metrics struct {
 	latency      prometheus.Histogram
 	batch        prometheus.Histogram
 	lag          *prometheus.GaugeVec // by partition
+	lagSeconds   *prometheus.GaugeVec // by partition
 	halted       *prometheus.GaugeVec // by member
 	ratio        *prometheus.GaugeVec // by member
 	txnVersion   prometheus.Gauge
 	bundle       *prometheus.GaugeVec
+	trained      *prometheus.GaugeVec
 }
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+// objective is what a verdict may take, in seconds: the latency histograms have a bucket that ends there, so that the share within it is exact.
+const objective = 0.1
+
+// buckets are exponential, and one ends at the objective.
+func buckets(start, factor float64, count int) []float64 {
+	all := append(prometheus.ExponentialBuckets(start, factor, count), objective)
+	slices.Sort(all)
+	return all
+}
+
+func newMetrics(reg prometheus.Registerer, bundle *scorer.Bundle) *metrics {
 	m := &metrics{
 		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "fraud_predictions_total",
-			Help: "Verdicts committed, by decision."}, []string{"decision"}),
+			Help: "Verdicts committed, by decision and the bundle's version."}, []string{"decision", "model_version"}),
 		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_dead_letters_total",
 			Help: "Inputs committed to the dead-letter topic, by reason class."}, []string{"class"}),
 		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_kafka_transactions_total",
@@ -37,13 +52,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		adoptions: prometheus.NewCounter(prometheus.CounterOpts{Name: "mlmonitor_consumer_adoptions_total",
 			Help: "Times the group was balanced anew because partitions of the input topic had no reader."}),
 		scoring: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "fraud_prediction_duration_seconds",
-			Help: "Time to decode and score one transaction event: the mean of its batch, observed once a batch.", Buckets: prometheus.ExponentialBuckets(1e-6, 2, 16)}),
+			Help: "Time to decode and score one transaction event: the mean of its batch, observed once a batch.", Buckets: buckets(1e-6, 2, 16)}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_verdict_latency_seconds",
-			Help: "From the input record's timestamp to the commit of its verdict, observed for the first record of each fetch of a partition.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+			Help: "From the input record's timestamp to the commit of its verdict, observed for the first record of each fetch of a partition.", Buckets: buckets(0.001, 2, 16)}),
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mlmonitor_kafka_transaction_records",
 			Help: "Input records of a Kafka transaction.", Buckets: prometheus.ExponentialBuckets(1, 4, 9)}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_lag_records",
 			Help: "Input records not yet answered, by partition of this process."}, []string{"partition"}),
+		lagSeconds: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_lag_seconds",
+			Help: "Age of the newest input answered while there are more, 0 when there are none, by partition of this process."}, []string{"partition"}),
 		halted: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_halted",
 			Help: "1 while consumption is stopped because too many inputs would be dead letters, by member of this process."}, []string{"member"}),
 		ratio: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_consumer_dead_letter_ratio",
@@ -52,10 +69,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Lowest transaction.version of the brokers; below 2 a crash may lose or double a verdict."}),
 		bundle: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_bundle_info",
 			Help: "1 for the bundle in force."}, []string{"name", "version", "digest"}),
+		trained: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "fraud_model_trained_timestamp_seconds",
+			Help: "Event time of the newest transaction in the profile of the bundle in force, Unix seconds: how old its view of the world is."}, []string{"model_version", "bundle"}),
 	}
 	// A counter that first shows above zero has no increase for Prometheus: every label starts at 0.
 	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
-		m.predictions.WithLabelValues(string(d))
+		m.predictions.WithLabelValues(string(d), bundle.ID.Version)
 	}
 	for _, c := range append(schemas.Classes(), scorer.ScoreNotFinite) {
 		m.deadLetters.WithLabelValues(string(c))
@@ -63,6 +82,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, outcome := range []string{"commit", "abort", "unknown"} {
 		m.transactions.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.halted, m.ratio, m.txnVersion, m.bundle)
+	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.lagSeconds, m.halted, m.ratio, m.txnVersion, m.bundle, m.trained)
+	m.bundle.WithLabelValues(bundle.ID.Name, bundle.ID.Version, bundle.ID.Digest).Set(1)
+	if p := bundle.Profile; p != nil && !p.To.IsZero() {
+		m.trained.WithLabelValues(bundle.ID.Version, drift.ShortDigest(bundle.ID.Digest)).Set(float64(p.To.Unix()))
+	}
 	return m
 }

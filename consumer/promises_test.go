@@ -25,6 +25,7 @@ var promises = []struct {
 	test func(*testing.T, *cluster)
 }{
 	{"EveryInputHasOneAnswer", everyInputHasOneAnswer},
+	{"CountersOfReplicasAddUp", countersOfReplicasAddUp},
 	{"AVerdictKeepsKeyPartitionAndTimestamp", aVerdictKeepsItsInputsPlace},
 	{"ADeadLetterKeepsBytesAndHeaders", aDeadLetterKeepsBytesAndHeaders},
 	{"ASecondRunGivesTheSameBytes", aSecondRunGivesTheSameBytes},
@@ -72,7 +73,7 @@ func everyInputHasOneAnswer(t *testing.T, c *cluster) {
 	}
 	verdicts := 0.0
 	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
-		verdicts += testutil.ToFloat64(m.members[0].metrics.predictions.WithLabelValues(string(d)))
+		verdicts += testutil.ToFloat64(m.members[0].metrics.predictions.WithLabelValues(string(d), sample(t).ID.Version))
 	}
 	if int(verdicts) != 3000-dead {
 		t.Errorf("fraud_predictions_total is %v, %d verdicts are on the topic", verdicts, 3000-dead)

@@ -32,7 +32,7 @@ type session struct {
 func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) *session {
 	none := make(chan struct{})
 	close(none)
-	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle, m.monitor), ended: none, sameMember: assigned.sameMember}
+	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle, m.books), ended: none, sameMember: assigned.sameMember}
 }
 
 // options of the client of a scorer.
@@ -237,13 +237,12 @@ func (s *session) count() {
 	now := time.Now()
 	for _, run := range s.batch.runs {
 		s.metrics.latency.Observe(max(0, now.Sub(run.inputs[0].Timestamp).Seconds()))
+		s.assigned.answered(run.partition, run.inputs[len(run.inputs)-1].Timestamp)
 	}
 	for d, n := range s.answers.decisions {
-		s.metrics.predictions.WithLabelValues(string(d)).Add(float64(n))
+		s.metrics.predictions.WithLabelValues(string(d), s.bundle.ID.Version).Add(float64(n))
 	}
-	if s.monitor != nil {
-		s.monitor.Commit(s.answers.counts)
-	}
+	s.books.commit(s.answers)
 	for c, n := range s.answers.classes {
 		s.metrics.deadLetters.WithLabelValues(string(c)).Add(float64(n))
 	}

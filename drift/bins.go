@@ -4,7 +4,8 @@ import "math"
 
 // binner finds the bin of a value. One of its two forms is in use.
 type binner struct {
-	edges []float64 // the bin is how many of them are at most the value
+	edges int         // the bin is how many of them are at most the value; 0: there are none
+	tree  [32]float64 // the edges, and behind them infinity
 
 	table   []uint8 // by value, where all values are small whole numbers
 	values  []float64
@@ -18,7 +19,11 @@ const tableSize = 256
 func newBinner(r *Reference) binner {
 	b := binner{missing: uint8(r.bins() - 1)}
 	if r.Edges != nil {
-		b.edges = r.Edges
+		b.edges = len(r.Edges)
+		for i := range b.tree {
+			b.tree[i] = math.Inf(1)
+		}
+		copy(b.tree[:], r.Edges)
 		return b
 	}
 	b.values, b.other = r.Values, uint8(len(r.Values))
@@ -42,14 +47,8 @@ func (b *binner) find(x float64) uint8 {
 	switch {
 	case x != x:
 		return b.missing
-	case b.edges != nil:
-		n := uint8(0)
-		for _, e := range b.edges {
-			if e <= x {
-				n++
-			}
-		}
-		return n
+	case b.edges > 0:
+		return uint8(b.search(x))
 	case b.table != nil:
 		if i := int(x); uint(i) < tableSize && float64(i) == x {
 			return b.table[i]
@@ -64,20 +63,35 @@ func (b *binner) find(x float64) uint8 {
 	return b.other
 }
 
+// search halves the edges, in steps that need no branch.
+func (b *binner) search(x float64) int {
+	i := 0
+	if b.edges > 15 && b.tree[15] <= x {
+		i = 16
+	}
+	if b.tree[i+7] <= x {
+		i += 8
+	}
+	if b.tree[i+3] <= x {
+		i += 4
+	}
+	if b.tree[i+1] <= x {
+		i += 2
+	}
+	if b.tree[i] <= x {
+		i++
+	}
+	return min(i, b.edges) // infinity is at least infinity
+}
+
 // count adds the values of one column to the counts of its bins. stride is the distance of two values.
 func (b *binner) count(column []float64, stride int, counts []uint32) {
 	counts = counts[:int(b.missing)+1]
 	switch {
-	case b.edges != nil:
+	case b.edges > 0:
 		for i := 0; i < len(column); i += stride {
-			x := column[i]
-			n := 0
-			for _, e := range b.edges {
-				if e <= x {
-					n++
-				}
-			}
-			if x != x {
+			n := b.search(column[i])
+			if x := column[i]; x != x {
 				n = int(b.missing)
 			}
 			counts[n]++

@@ -14,6 +14,8 @@ type Contract struct {
 	id, key, time, amount path
 	timeFormat            timeFormat
 	features              []feature // in the model's order
+	rules                 []Rule
+	recordRules           []int // those of the quality list that look at one record
 }
 
 // path leads from the event to one value, through the names of objects.
@@ -56,6 +58,8 @@ type feature struct {
 	texts    map[string]float64 // category
 	integers map[int64]float64
 	unknown  rule
+
+	missingRule, rangeRule, setRule int // of a broken clause, in Contract.rules
 
 	// Findings, made once.
 	missingText, outsideText, unknownText string

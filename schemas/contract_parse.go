@@ -39,7 +39,7 @@ func parseContract(yaml []byte) (*Contract, error) {
 		return nil, err
 	}
 	r := &contractReader{}
-	top := r.block(root, "the contract", "version", "event", "features")
+	top := r.block(root, "the contract", "version", "event", "features", "quality")
 	if version := r.need(top, "version", "the contract", root); version != nil && r.float(version, "version") != 1 {
 		r.fail(version, "version must be 1; this program knows no other")
 	}
@@ -48,6 +48,9 @@ func parseContract(yaml []byte) (*Contract, error) {
 	r.event(c, r.need(top, "event", "the contract", root), uses)
 	r.features(c, r.need(top, "features", "the contract", root), uses)
 	uses.check()
+	if r.err == nil {
+		r.quality(c, top["quality"])
+	}
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -66,14 +66,14 @@ func (c *Contract) NewDecoder() *Decoder {
 }
 
 // Decode reads one event into row, one value for each feature in the contract's order with NaN for a missing one, and into tx. An event
-// that breaks the contract gives an *Error, and then row and tx mean nothing. Any other error is a mistake of the caller. Decode reads
+// that breaks the contract gives an *Error, and then row and tx mean nothing. Before, the caller sets tx.Timestamp, which a rule of freshness needs. Any other error is a mistake of the caller. Decode reads
 // the event once and allocates nothing for events like those before.
 func (d *Decoder) Decode(event []byte, row []float64, tx *Transaction) error {
 	if len(row) != len(d.marks) {
 		return fmt.Errorf("decode event: row has %d places for %d features", len(row), len(d.marks))
 	}
 	d.data, d.row, d.tx = event, row, tx
-	if d.read() < 0 || !d.finish() {
+	if d.read() < 0 || !d.finish() || !d.checkRules() {
 		return d.err
 	}
 	return nil
@@ -94,7 +94,7 @@ func (d *Decoder) read() int {
 		d.root.forget()
 		d.event = 1
 	}
-	*d.tx = Transaction{Findings: d.tx.Findings[:0]}
+	*d.tx = Transaction{Timestamp: d.tx.Timestamp, Findings: d.tx.Findings[:0], Broken: d.tx.Broken[:0]}
 	if len(d.data) > MaxEventBytes {
 		return d.fail(TooLarge, MaxEventBytes, fmt.Sprintf("%d bytes are more than %d", len(d.data), MaxEventBytes))
 	}

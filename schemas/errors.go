@@ -26,13 +26,14 @@ const (
 	OutsideDomain   Class = "outside_domain"   // outside of the contract's domain
 	UnknownCategory Class = "unknown_category" // not in the contract's code table
 	BadTime         Class = "bad_time"         // not a time in the contract's format, or outside of the years 1 to 9999
+	QualityRule     Class = "quality_rule"     // breaks a rule of the contract's quality list that dead-letters
 	BadID           Class = "bad_id"           // an empty transaction id or key, or one longer than MaxIDBytes
 )
 
 var classes = []Class{
 	Empty, TooLarge, MalformedJSON, TrailingData, InvalidUTF8, TooDeep, DuplicateKey, WrongType,
 	NotANumber, NotAnInteger, NumberOverflow, NumberTooLong, MissingField, OutsideDomain,
-	UnknownCategory, BadTime, BadID,
+	UnknownCategory, BadTime, BadID, QualityRule,
 }
 
 // Classes returns every class Decode can give, so that metrics can be registered before the first event.
@@ -44,6 +45,7 @@ type Error struct {
 	Path   string // names joined by dots, as far as it is known; empty for the event as a whole
 	Offset int    // byte of the event where the reason was seen; the length of the event for what is missing
 	Detail string // what was wrong, in words, without bytes of the event
+	Rule   int    // the quality rule that it breaks, an index of Contract.Rules
 }
 
 // Error returns class, path, offset and detail in one line.

@@ -105,7 +105,7 @@ func TestAnyDocumentIsReadAsEncodingJSONReadsIt(t *testing.T) {
 			accepted++
 		}
 	})
-	if accepted < 10 {
+	if accepted < 3 { // of 20 when short, 100 else
 		t.Errorf("only %d of the documents were events; the test says little", accepted)
 	}
 }

@@ -1,6 +1,9 @@
 package schemas
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // take gives the value at p to all that the contract makes of it.
 func (d *Decoder) take(f *field, p, depth int) int {
@@ -59,6 +62,20 @@ func (d *Decoder) put(s *sink, v float64) {
 // wrong fails for the value at p.
 func (d *Decoder) wrong(c Class, p int, detail string) bool {
 	d.fail(c, p, detail)
+	return false
+}
+
+// broke notes a rule that the event breaks and is scored all the same.
+func (d *Decoder) broke(rule int) {
+	if !slices.Contains(d.tx.Broken, rule) { // features may share one
+		d.tx.Broken = append(d.tx.Broken, rule)
+	}
+}
+
+// breaks is wrong for a quality rule.
+func (d *Decoder) breaks(rule int, c Class, p int, detail string) bool {
+	d.wrong(c, p, detail)
+	d.err.Rule = rule
 	return false
 }
 
@@ -175,10 +192,11 @@ func (d *Decoder) putNumber(s *sink, p int, v float64) bool {
 		return true
 	}
 	if !s.spec.flag {
-		return d.wrong(OutsideDomain, p, "outside of the domain in the contract")
+		return d.breaks(s.spec.rangeRule, OutsideDomain, p, "outside of the domain in the contract")
 	}
 	d.row[s.feature] = v
 	d.marks[s.feature] = markOutside
+	d.broke(s.spec.rangeRule)
 	return true
 }
 
@@ -188,10 +206,11 @@ func (d *Decoder) putCategory(s *sink, p int, v float64, known bool) bool {
 		return true
 	}
 	if s.spec.unknown.reject {
-		return d.wrong(UnknownCategory, p, "the contract has no code for this category")
+		return d.breaks(s.spec.setRule, UnknownCategory, p, "the contract has no code for this category")
 	}
 	d.row[s.feature] = s.spec.unknown.value
 	d.marks[s.feature] = markUnknown
+	d.broke(s.spec.setRule)
 	return true
 }
 
@@ -213,7 +232,9 @@ func (d *Decoder) finish() bool {
 			continue
 		case markMissing:
 			if f.missing.reject {
-				return d.absent(f.path)
+				d.absent(f.path)
+				d.err.Rule = f.missingRule
+				return false
 			}
 			d.row[i] = f.missing.value
 			d.tx.Findings = append(d.tx.Findings, f.missingText)

@@ -18,6 +18,7 @@ const ScoreNotFinite schemas.Class = "score_not_finite"
 // findings stand in the scorer's memory: who keeps them beyond the next Reset copies them.
 type Outcome struct {
 	Verdict schemas.Verdict
+	Broken  []int // quality rules that the event breaks and is scored all the same, as indices of Contract.Rules; in the scorer's memory too
 	Err     *schemas.Error
 }
 
@@ -25,6 +26,7 @@ type Outcome struct {
 // the reasons of refused events. It is not for concurrent use.
 type Scorer struct {
 	bundle   *Bundle
+	memory   *drift.Memory // nil where no rule looks at many records, or nobody asked for those
 	decoder  *schemas.Decoder
 	tx       schemas.Transaction
 	width    int // features
@@ -33,6 +35,7 @@ type Scorer struct {
 	margins  []float64
 	chances  []float64 // probabilities
 	ids      []byte    // what the verdicts' transaction ids point to
+	broken   []int     // what the outcomes' broken rules point to
 	findings []string  // what the verdicts' findings point to
 	outcomes []Outcome
 	// Of the scored rows, for those who count them.
@@ -46,12 +49,16 @@ func (b *Bundle) NewScorer() *Scorer {
 	return &Scorer{bundle: b, decoder: b.Contract.NewDecoder(), width: b.Model.Features()}
 }
 
+// Remember holds events to the contract's rules that look at many records too.
+func (s *Scorer) Remember(m *drift.Memory) { s.memory = m }
+
 // Reset empties the batch.
 func (s *Scorer) Reset() {
 	s.scored = 0
 	s.rows = s.rows[:0]
 	s.ids = s.ids[:0]
 	s.findings = s.findings[:0]
+	s.broken = s.broken[:0]
 	s.outcomes = s.outcomes[:0]
 	s.times, s.timestamps = s.times[:0], s.timestamps[:0]
 }
@@ -60,6 +67,7 @@ func (s *Scorer) Reset() {
 func (s *Scorer) Add(event []byte, timestamp time.Time) {
 	start := s.scored * s.width
 	s.rows = slices.Grow(s.rows[:start], s.width)[:start+s.width]
+	s.tx.Timestamp = timestamp
 	if err := s.decoder.Decode(event, s.rows[start:], &s.tx); err != nil {
 		var reason *schemas.Error
 		if !errors.As(err, &reason) {
@@ -75,13 +83,17 @@ func (s *Scorer) Add(event []byte, timestamp time.Time) {
 		stamp = timestamp.UnixMilli()
 	}
 	s.timestamps = append(s.timestamps, stamp)
-	id, finding := len(s.ids), len(s.findings)
+	id, finding, broken := len(s.ids), len(s.findings), len(s.broken)
+	s.broken = append(s.broken, s.tx.Broken...)
+	if s.memory != nil {
+		s.broken = s.memory.Check(&s.tx, s.rows[start:], s.broken)
+	}
 	s.ids = append(s.ids, s.tx.ID...) // verdicts before it may point to the memory that this one leaves: nobody writes there
 	s.findings = append(s.findings, s.tx.Findings...)
 	s.outcomes = append(s.outcomes, Outcome{Verdict: schemas.Verdict{
 		TransactionID: s.ids[id:len(s.ids):len(s.ids)], Bundle: s.bundle.ID, Findings: s.findings[finding:len(s.findings):len(s.findings)],
 		EventTime: s.tx.Time,
-	}})
+	}, Broken: s.broken[broken:len(s.broken):len(s.broken)]})
 }
 
 // Score scores the batch: one outcome for each event added since Reset, in order, valid until the next Reset. An error means that the
@@ -105,7 +117,7 @@ func (s *Scorer) Score() ([]Outcome, error) {
 		}
 		margin, p := s.margins[row], s.chances[row]
 		if math.IsNaN(margin) || math.IsInf(margin, 0) || !(0 <= p && p <= 1) {
-			*o = Outcome{Err: &schemas.Error{Class: ScoreNotFinite, Detail: fmt.Sprintf("margin %v, probability %v", margin, p)}}
+			*o = Outcome{Err: &schemas.Error{Class: ScoreNotFinite, Rule: -1, Detail: fmt.Sprintf("margin %v, probability %v", margin, p)}}
 			s.drop(row)
 			continue
 		}

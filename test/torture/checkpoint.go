@@ -132,6 +132,7 @@ func (c *checkpoint) offsets(ctx context.Context) error {
 type life struct {
 	number             int
 	verdicts, dead     float64
+	drift, quality     float64 // the same transactions, as the counters of drift and of quality rules have them
 	aborted, undecided float64
 }
 
@@ -144,6 +145,9 @@ func (c *checkpoint) counters(ctx context.Context) error {
 			return err
 		}
 		now[p.Name] = l
+		if l.drift != l.verdicts || l.quality != l.verdicts+l.dead {
+			c.find("counters", fmt.Sprintf("%s counts %v verdicts and %v dead letters, but %v decisions for drift and %v records for quality", p.Name, l.verdicts, l.dead, l.drift, l.quality))
+		}
 		before := c.previous[p.Name]
 		if l.number != before.number { // counters begin at 0 with a life
 			exact = exact && before.number == 0 && l.number == 1
@@ -177,6 +181,7 @@ func counted(ctx context.Context, p *Process) (l life, err error) {
 		labels []string
 	}{
 		{&l.verdicts, "fraud_predictions_total", nil}, {&l.dead, "mlmonitor_dead_letters_total", nil},
+		{&l.drift, "fraud_feature_bin_total", []string{`feature="verdict.decision"`}}, {&l.quality, "fraud_quality_checks_total", []string{`rule="type"`}},
 		{&l.aborted, "mlmonitor_kafka_transactions_total", []string{`outcome="abort"`}}, {&l.undecided, "mlmonitor_kafka_transactions_total", []string{`outcome="unknown"`}},
 	} {
 		if *read.to, err = p.Counter(ctx, read.metric, read.labels...); err != nil {
