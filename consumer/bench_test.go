@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -86,19 +87,26 @@ func TestFromFetchToProduceNothingIsAllocated(t *testing.T) {
 	}
 }
 
-// BenchmarkAnswer is what a scorer does with a batch, without Kafka: decode, score, decide, write.
+// BenchmarkAnswer is what a scorer does with a batch, without Kafka: decode, score, decide, write; with and without counting features against the profile.
 func BenchmarkAnswer(b *testing.B) {
 	const records = 1000
-	p := newPolled(b, records)
-	p.answer(b) // the memory grows once
-	b.ReportAllocs()
-	for b.Loop() {
-		p.answer(b)
+	for _, counted := range []bool{false, true} {
+		b.Run(fmt.Sprintf("counted=%t", counted), func(b *testing.B) {
+			p := newPolled(b, records)
+			if !counted {
+				p.answers.counts = nil
+			}
+			p.answer(b) // the memory grows once
+			b.ReportAllocs()
+			for b.Loop() {
+				p.answer(b)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
 }
 
 // booksOf counts as a process does.
 func booksOf(t testing.TB) *books {
-	return &books{drift.NewMonitor(sample(t).Profile, drift.Defaults()), drift.NewQuality(sample(t).Contract.Rules())}
+	return &books{drift.NewMonitor(sample(t).Profile, drift.Config{Window: 480*time.Hour, Hop: 48*time.Hour}), drift.NewQuality(sample(t).Contract.Rules())}
 }

@@ -1,11 +1,15 @@
 package drift
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // binner finds the bin of a value. One of its two forms is in use.
 type binner struct {
-	edges int         // the bin is how many of them are at most the value; 0: there are none
-	tree  [32]float64 // the edges, and behind them infinity
+	edges bool
+	wide  bool       // there are more than 14
+	tree  [32]uint64 // keys of the edges, one that only NaN reaches, and behind it what nothing reaches: the bin is how many of them a value reaches
 
 	table   []uint8 // by value, where all values are small whole numbers
 	values  []float64
@@ -19,11 +23,14 @@ const tableSize = 256
 func newBinner(r *Reference) binner {
 	b := binner{missing: uint8(r.bins() - 1)}
 	if r.Edges != nil {
-		b.edges = len(r.Edges)
+		b.edges, b.wide = true, len(r.Edges) > 14
 		for i := range b.tree {
-			b.tree[i] = math.Inf(1)
+			b.tree[i] = math.MaxUint64
 		}
-		copy(b.tree[:], r.Edges)
+		for i, e := range r.Edges {
+			b.tree[i] = key(e)
+		}
+		b.tree[len(r.Edges)] = key(math.Inf(1)) + 1
 		return b
 	}
 	b.values, b.other = r.Values, uint8(len(r.Values))
@@ -47,8 +54,8 @@ func (b *binner) find(x float64) uint8 {
 	switch {
 	case x != x:
 		return b.missing
-	case b.edges > 0:
-		return uint8(b.search(x))
+	case b.edges:
+		return uint8(search(&b.tree, key(x)))
 	case b.table != nil:
 		if i := int(x); uint(i) < tableSize && float64(i) == x {
 			return b.table[i]
@@ -63,37 +70,46 @@ func (b *binner) find(x float64) uint8 {
 	return b.other
 }
 
-// search halves the edges, in steps that need no branch.
-func (b *binner) search(x float64) int {
-	i := 0
-	if b.edges > 15 && b.tree[15] <= x {
-		i = 16
+// key orders as the number does, NaN behind infinity.
+func key(x float64) uint64 {
+	if x != x {
+		return math.MaxUint64 - 1
 	}
-	if b.tree[i+7] <= x {
-		i += 8
-	}
-	if b.tree[i+3] <= x {
-		i += 4
-	}
-	if b.tree[i+1] <= x {
-		i += 2
-	}
-	if b.tree[i] <= x {
-		i++
-	}
-	return min(i, b.edges) // infinity is at least infinity
+	b := math.Float64bits(x + 0) // -0 is 0
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
+}
+
+// search halves the edges. Its steps have no branch: which way they go is a matter of chance, which a processor cannot foresee.
+func search(tree *[32]uint64, k uint64) uint64 {
+	i := reached(tree[15], k) & 16
+	i += reached(tree[(i+7)&31], k) & 8
+	i += reached(tree[(i+3)&31], k) & 4
+	i += reached(tree[(i+1)&31], k) & 2
+	return i + reached(tree[i&31], k)&1
+}
+
+// reached is all ones where k is at least edge, else 0.
+func reached(edge, k uint64) uint64 {
+	_, less := bits.Sub64(k, edge, 0)
+	return less - 1
 }
 
 // count adds the values of one column to the counts of its bins. stride is the distance of two values.
 func (b *binner) count(column []float64, stride int, counts []uint32) {
 	counts = counts[:int(b.missing)+1]
 	switch {
-	case b.edges > 0:
+	case b.wide:
 		for i := 0; i < len(column); i += stride {
-			n := b.search(column[i])
-			if x := column[i]; x != x {
-				n = int(b.missing)
-			}
+			counts[search(&b.tree, key(column[i]))]++
+		}
+	case b.edges: // as search, but for its first step, and in place: a call costs as much as the search
+		tree := &b.tree
+		for i := 0; i < len(column); i += stride {
+			k := key(column[i])
+			n := reached(tree[7], k) & 8
+			n += reached(tree[(n+3)&15], k) & 4
+			n += reached(tree[(n+1)&15], k) & 2
+			n += reached(tree[n&15], k) & 1
 			counts[n]++
 		}
 	case b.table != nil:

@@ -115,6 +115,29 @@ func TestEveryTransactionIsCountedInItsBinsWhateverItsValues(t *testing.T) {
 	}
 }
 
+func TestBinsAreRightForAnyNumberOfEdges(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	for n := 1; n <= MaxBins-2; n++ {
+		r := &Reference{}
+		for i := range n {
+			r.Edges = append(r.Edges, float64(i-n/2))
+		}
+		b := newBinner(r)
+		values := slices.Concat(strange, r.Edges)
+		for _, e := range r.Edges {
+			values = append(values, math.Nextafter(e, -100), math.Nextafter(e, 100), rng.NormFloat64()*float64(n))
+		}
+		values = append(values, math.Float64frombits(0xfff8000000000001)) // NaN with a sign
+		for _, x := range values {
+			counts := make([]uint32, n+2)
+			b.count([]float64{x}, 1, counts)
+			if want := slowBin(r, x); int(b.find(x)) != want || counts[want] != 1 {
+				t.Fatalf("%d edges: %v is in bin %d, counted in %v, want %d", n, x, b.find(x), counts, want)
+			}
+		}
+	}
+}
+
 func TestReplicasAddUpToOneProcessExactly(t *testing.T) {
 	p := small(t)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -266,7 +289,7 @@ fraud_drift_events_total{bundle="0123456789ab",model_version="7",placement="too_
 
 // BenchmarkCount is what a transaction of twenty features of ten bins costs.
 func BenchmarkCount(b *testing.B) {
-	const features, n = 20, 512
+	const features, n = 20, 16_384 // more than a processor learns by heart
 	rng := rand.New(rand.NewPCG(1, 2))
 	columns := make([]Column, features)
 	for f := range columns {
