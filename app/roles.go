@@ -83,12 +83,19 @@ func Audit(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Con
 }
 
 // OpenBundle loads the configured bundle and proves it by its examples.
-func OpenBundle(cfg *ScorerConfig) (*scorer.Bundle, error) {
+func OpenBundle(cfg *ScorerConfig) (*scorer.Bundle, error) { return openBundle(cfg, scorer.LoadBundle) }
+
+// OpenUnprofiled is OpenBundle but for the profile, which is to be made anew.
+func OpenUnprofiled(cfg *ScorerConfig) (*scorer.Bundle, error) {
+	return openBundle(cfg, scorer.LoadUnprofiled)
+}
+
+func openBundle(cfg *ScorerConfig, load func(fs.FS, scorer.Engine) (*scorer.Bundle, error)) (*scorer.Bundle, error) {
 	var dir fs.FS = bundles.Sample()
 	if cfg.BundleDir != "sample" {
 		dir = os.DirFS(cfg.BundleDir)
 	}
-	b, err := scorer.LoadBundle(dir, cfg.Engine)
+	b, err := load(dir, cfg.Engine)
 	if err != nil {
 		return nil, fmt.Errorf("load bundle %s: %w", cfg.BundleDir, err)
 	}

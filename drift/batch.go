@@ -18,7 +18,7 @@ type paneCounts struct {
 
 // NewBatch is empty.
 func (m *Monitor) NewBatch() *Batch {
-	b := &Batch{m: m, total: make([]uint32, m.offsets[len(m.offsets)-1])}
+	b := &Batch{m: m, total: make([]uint32, m.counter.bins())}
 	b.panes = panes[*paneCounts]{keep: m.keep, make: func() *paneCounts { return &paneCounts{bins: make([]uint32, len(b.total))} }}
 	return b
 }
@@ -86,7 +86,7 @@ func (b *Batch) Add(s Scored) {
 				b.tooLate += n
 			}
 		}
-		b.count(&s, from, to, bins)
+		b.m.counter.count(&s, from, to, bins)
 		from = to
 	}
 }
@@ -96,22 +96,5 @@ func (b *Batch) place(event, record int64) (index int64, early bool) {
 	if record != 0 && event-record > b.m.ahead {
 		return 0, true
 	}
-	index = event / b.m.hop
-	if event < 0 && event%b.m.hop != 0 {
-		index--
-	}
-	return index, false
-}
-
-// count adds rows from (included) to to (not included).
-func (b *Batch) count(s *Scored, from, to int, bins []uint32) {
-	block := s.Rows[from*s.Width : to*s.Width]
-	offsets := b.m.offsets
-	for f := range s.Width {
-		b.m.binners[f].count(block[f:], s.Width, bins[offsets[f]:offsets[f+1]])
-	}
-	f := s.Width
-	b.m.binners[f].count(s.Probabilities[from:to], 1, bins[offsets[f]:offsets[f+1]])
-	f++
-	b.m.binners[f].count(s.Decisions[from:to], 1, bins[offsets[f]:offsets[f+1]])
+	return floorDiv(event, b.m.hop), false
 }

@@ -191,10 +191,10 @@ func TestTransactionsOfCustomersRaiseFalseAlarmsAtTheStatedRate(t *testing.T) {
 				counts.Transactions = m
 				c.transactions(m, func(row []float64, _ int) {
 					for f, x := range row {
-						counts.Of(f)[monitor.binners[f].find(x)]++
+						counts.Of(f)[monitor.counter.binners[f].find(x)]++
 					}
-					counts.Of(features)[monitor.binners[features].find(0.5)]++
-					counts.Of(features + 1)[monitor.binners[features+1].find(0)]++
+					counts.Of(features)[monitor.counter.binners[features].find(0.5)]++
+					counts.Of(features + 1)[monitor.counter.binners[features+1].find(0)]++
 				})
 				if alarmed(p.Compare(counts, DefaultAlpha), significant) {
 					ours++

@@ -11,7 +11,7 @@ type Collector struct {
 	monitor *Monitor
 	labels  [2]string // version of the bundle, first digits of its digest
 
-	bins, placed, share, observations, design, variance, spread, tail, tested, psi, critical, window, end *prometheus.Desc
+	bins, placed, share, observations, design, variance, between, horizon, spread, tail, tested, psi, critical, window, end *prometheus.Desc
 }
 
 // NewCollector shows m under the bundle's version and digest, of which the first 12 digits are shown.
@@ -26,7 +26,9 @@ func NewCollector(m *Monitor, version, digest string) *Collector {
 		share:        desc("fraud_reference_bin_share", "Share of each bin in the profile.", "feature", "bin"),
 		observations: feature("fraud_reference_observations", "Transactions of the profile."),
 		design:       feature("fraud_reference_design_effect", "How much larger the variance of a window is than that of independent transactions, however short."),
-		variance:     feature("fraud_reference_null_variance", "Variance that a longer window does not take away; 1 over the profile's transactions if those are independent."),
+		variance:     feature("fraud_reference_null_variance", "Variance that the profile's own sample has; 1 over its transactions if those are independent."),
+		between:      feature("fraud_reference_window_variance", "Variance between windows that longer ones do not take away before they reach the horizon; 0 of independent transactions."),
+		horizon:      feature("fraud_reference_horizon_observations", "Transactions of a window from where that falls; infinite where it never does."),
 		spread:       feature("fraud_reference_spread_ratio", "Second moment of the law of PSI without drift; 1 of independent transactions."),
 		tail:         feature("fraud_reference_tail_ratio", "Third moment of the law of PSI without drift; 1 of independent transactions."),
 		tested:       feature("fraud_reference_tested", "1, or 0 for features that are counted and shown, but not tested, such as the hour of the day."),
@@ -48,7 +50,7 @@ func ShortDigest(digest string) string {
 
 // Describe is of prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.bins, c.placed, c.share, c.observations, c.design, c.variance, c.spread, c.tail, c.tested, c.psi, c.critical, c.window, c.end} {
+	for _, d := range []*prometheus.Desc{c.bins, c.placed, c.share, c.observations, c.design, c.variance, c.between, c.horizon, c.spread, c.tail, c.tested, c.psi, c.critical, c.window, c.end} {
 		ch <- d
 	}
 }
@@ -75,10 +77,14 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		if r.Untested {
 			tested = 0
 		}
+		horizon := r.Horizon
+		if horizon == 0 {
+			horizon = math.Inf(1)
+		}
 		for _, g := range []struct {
 			d *prometheus.Desc
 			v float64
-		}{{c.observations, float64(c.monitor.profile.Observations)}, {c.design, r.DesignEffect}, {c.variance, r.Variance}, {c.spread, r.SpreadRatio}, {c.tail, r.TailRatio}, {c.tested, tested}} {
+		}{{c.observations, float64(c.monitor.profile.Observations)}, {c.design, r.DesignEffect}, {c.variance, r.Variance}, {c.between, r.WindowVariance}, {c.horizon, horizon}, {c.spread, r.SpreadRatio}, {c.tail, r.TailRatio}, {c.tested, tested}} {
 			send(g.d, prometheus.GaugeValue, g.v, r.Name)
 		}
 	}

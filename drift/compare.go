@@ -98,7 +98,7 @@ func (r *Reference) compare(current []int64, alpha float64) Result {
 	}
 	null := r.Null
 	scale, df := null.scale(pair.m), float64(pair.occupied-1)
-	res.Effective, res.ReferenceEffective = res.Observations/null.DesignEffect, 1/null.Variance
+	res.Effective, res.ReferenceEffective = 1/(scale-null.Variance), 1/null.Variance
 	res.PSI, _, _ = PSI(r.Counts, current) // the pair has no error
 	res.P = null.tail(res.PSI/scale, df)
 	res.Critical = scale * null.critical(alpha, df)
@@ -120,7 +120,13 @@ func (r *Reference) compare(current []int64, alpha float64) Result {
 }
 
 // scale is what PSI is in the mean without drift, for each degree of freedom, in a window of m.
-func (n Null) scale(m uint64) float64 { return n.DesignEffect/float64(m) + n.Variance }
+func (n Null) scale(m uint64) float64 {
+	window := n.WindowVariance
+	if n.Horizon > 0 {
+		window *= min(1, n.Horizon/float64(m))
+	}
+	return n.DesignEffect/float64(m) + n.Variance + window
+}
 
 // tail is P(X ≥ x) with df degrees of freedom; NaN without any.
 func (n Null) tail(x, df float64) float64 {

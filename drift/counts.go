@@ -39,6 +39,44 @@ func (c *Counts) Add(d *Counts) {
 	}
 }
 
+// counter finds the bins of scored transactions.
+type counter struct {
+	binners []binner
+	offsets []int
+}
+
+func newCounter(p *Profile) counter {
+	c := counter{offsets: p.offsets()}
+	for i := range p.Features {
+		c.binners = append(c.binners, newBinner(&p.Features[i]))
+	}
+	return c
+}
+
+func (c *counter) bins() int { return c.offsets[len(c.offsets)-1] }
+
+// count adds transactions from (included) to to (not included).
+func (c *counter) count(s *Scored, from, to int, bins []uint32) {
+	block := s.Rows[from*s.Width : to*s.Width]
+	for f := range s.Width {
+		c.binners[f].count(block[f:], s.Width, bins[c.offsets[f]:c.offsets[f+1]])
+	}
+	f := s.Width
+	c.binners[f].count(s.Probabilities[from:to], 1, bins[c.offsets[f]:c.offsets[f+1]])
+	f++
+	c.binners[f].count(s.Decisions[from:to], 1, bins[c.offsets[f]:c.offsets[f+1]])
+}
+
+// add counts one transaction.
+func (c *counter) add(s *Scored, i int, to *Counts) {
+	to.Transactions++
+	for f, x := range s.Rows[i*s.Width : (i+1)*s.Width] {
+		to.bins[c.offsets[f]+int(c.binners[f].find(x))]++
+	}
+	to.bins[c.offsets[s.Width]+int(c.binners[s.Width].find(s.Probabilities[i]))]++
+	to.bins[c.offsets[s.Width+1]+int(c.binners[s.Width+1].find(s.Decisions[i]))]++
+}
+
 func (c *Counts) reset() {
 	c.Transactions = 0
 	clear(c.bins)

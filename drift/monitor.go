@@ -27,8 +27,7 @@ type Monitor struct {
 	hop     int64 // milliseconds, as ahead
 	ahead   int64
 	keep    int64
-	binners []binner
-	offsets []int
+	counter counter
 
 	mu     sync.Mutex
 	total  *Counts
@@ -39,10 +38,7 @@ type Monitor struct {
 
 // NewMonitor starts at 0. cfg must be valid.
 func NewMonitor(p *Profile, cfg Config) *Monitor {
-	m := &Monitor{profile: p, cfg: cfg, hop: cfg.Hop.Milliseconds(), ahead: cfg.Ahead.Milliseconds(), keep: cfg.panes(), offsets: p.offsets(), total: p.NewCounts()}
-	for i := range p.Features {
-		m.binners = append(m.binners, newBinner(&p.Features[i]))
-	}
+	m := &Monitor{profile: p, cfg: cfg, hop: cfg.Hop.Milliseconds(), ahead: cfg.Ahead.Milliseconds(), keep: cfg.panes(), counter: newCounter(p), total: p.NewCounts()}
 	m.panes = panes[*Counts]{keep: m.keep, make: p.NewCounts}
 	return m
 }

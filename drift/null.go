@@ -6,7 +6,7 @@ import "math"
 const (
 	largestSample = 400_000 // the latest transactions that are looked at
 	shortWindow   = 1000    // transactions; the least that an alarm needs
-	fewestWindows = 20
+	fewestWindows = 8
 	enoughWindows = 40 // to tell in how many directions they differ
 	leastWindow   = 50
 )
@@ -57,8 +57,8 @@ func slice(customers []uint32, size int) slicing {
 }
 
 // null estimates the law of PSI of one feature. Two sources of dependence are looked at, and the larger is taken at each size of window: customers, by the
-// variance of their means within a window, as if each window had customers of its own; and time, by the variance between windows. Through the
-// points, excess variance over size, goes the line that Null describes, none above it.
+// variance of their means within a window, as if each window had customers of its own; and time, by the variance between windows. The line
+// that Null describes, excess variance over size, has all of them on it or below: it rises from the first, and is level from where longer windows differ less.
 func (c *clusters) null(bins []uint8, counts []int64) Null {
 	total := int64(0)
 	for _, n := range counts {
@@ -82,14 +82,20 @@ func (c *clusters) null(bins []uint8, counts []int64) Null {
 	}
 	whole := max(1, c.whole.byCustomer(bins, shares).mean/df)
 	law.DesignEffect = whole
-	slope := 0.0
+	law.Variance = whole / float64(total)
+	peak := 0
 	for i, e := range excess {
 		if i == 0 {
 			law.DesignEffect = max(1, e)
 		}
-		slope = max(slope, (e-law.DesignEffect)/float64(c.windows[i].size))
+		law.WindowVariance = max(law.WindowVariance, (e-law.DesignEffect)/float64(c.windows[i].size))
+		if e > excess[peak] {
+			peak = i
+		}
 	}
-	law.Variance = whole/float64(total) + slope
+	if law.WindowVariance > 0 && peak < len(excess)-1 { // longer windows differ less than those
+		law.Horizon = (excess[peak] - law.DesignEffect) / law.WindowVariance
+	}
 	return law
 }
 

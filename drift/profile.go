@@ -50,23 +50,28 @@ type Reference struct {
 	Null
 }
 
-// Null is the law of PSI without drift. With M observations in the window and df = B−1 for B occupied bins, X = PSI / (DesignEffect/M + Variance) has the
-// mean df and the variance 2·df/SpreadRatio, and is nearly a chi-squared variable of TailRatio·df degrees of freedom, moved and stretched to those.
+// Null is the law of PSI without drift. With M observations in the window and df = B−1 for B occupied bins, X = PSI / (DesignEffect/M + Variance + WindowVariance ·
+// min(1, Horizon/M)) has the mean df and the variance 2·df/SpreadRatio, and is nearly a chi-squared variable of TailRatio·df degrees of freedom, moved and stretched to those.
 //
-// Of independent transactions DesignEffect is 1, Variance 1/N, and the ratios are 1: X is chi-squared with df degrees of freedom. But transactions of one
+// Of independent transactions DesignEffect is 1, Variance 1/N, WindowVariance 0, and the ratios are 1: X is chi-squared with df degrees of freedom. But transactions of one
 // customer resemble each other, and so do those of one hour. DesignEffect is how much that adds to the variance of a window however short it is, Variance what
-// more transactions do not take away, and the ratios say in how few directions. Sources: Rao and Scott, "On chi-squared tests for multiway contingency
+// the reference's own sample has, WindowVariance what longer windows do not take away until they are Horizon long, such as a day, and the ratios say in how few directions. Sources: Rao and Scott, "On chi-squared tests for multiway contingency
 // tables with cell proportions estimated from survey data", 1984; for the three moments Imhof, "Computing the distribution of quadratic forms in normal
 // variables", 1961, and Buckley and Eagleson, 1988.
 type Null struct {
 	DesignEffect float64 `json:"design_effect"`
-	Variance     float64 `json:"null_variance"`
-	SpreadRatio  float64 `json:"spread_ratio"`
-	TailRatio    float64 `json:"tail_ratio"`
+	Variance     float64 `json:"reference_variance"`
+	// WindowVariance and Horizon, in transactions; 0 is no horizon.
+	WindowVariance float64 `json:"window_variance"`
+	Horizon        float64 `json:"horizon"`
+	SpreadRatio    float64 `json:"spread_ratio"`
+	TailRatio      float64 `json:"tail_ratio"`
 }
 
 // Independent is the law for n independent reference observations.
-func Independent(n int64) Null { return Null{1, 1 / float64(n), 1, 1} }
+func Independent(n int64) Null {
+	return Null{DesignEffect: 1, Variance: 1 / float64(n), SpreadRatio: 1, TailRatio: 1}
+}
 
 // Bins names the bins, in the order of Counts.
 func (r *Reference) Bins() []string {
@@ -205,8 +210,8 @@ func (r *Reference) check(observations int64) error {
 	switch {
 	case left != 0:
 		return fmt.Errorf("its counts are %d less than the observations", left)
-	case !(n.DesignEffect >= 1 && n.DesignEffect < 1e12), !(n.Variance > 0 && n.Variance < 1e12), !(n.TailRatio > 0 && n.TailRatio <= n.SpreadRatio && n.SpreadRatio <= 1):
-		return errors.New("design_effect must be 1 or more, null_variance above 0, and 0 < tail_ratio ≤ spread_ratio ≤ 1")
+	case !(n.DesignEffect >= 1 && n.DesignEffect < 1e12), !(n.Variance > 0 && n.Variance < 1e12), !(n.WindowVariance >= 0 && n.WindowVariance < 1e12), !(n.Horizon >= 0 && n.Horizon < 1e18), !(n.TailRatio > 0 && n.TailRatio <= n.SpreadRatio && n.SpreadRatio <= 1):
+		return errors.New("design_effect must be 1 or more, reference_variance above 0, window_variance and horizon 0 or more, and 0 < tail_ratio ≤ spread_ratio ≤ 1")
 	}
 	return nil
 }
@@ -233,7 +238,12 @@ func (p *Profile) Merge(q *Profile) (*Profile, error) {
 			r.Counts[j] += c
 		}
 		r.Untested = r.Untested || other.Untested
-		r.Null = Null{max(r.DesignEffect, other.DesignEffect), max(r.Variance, other.Variance), min(r.SpreadRatio, other.SpreadRatio), min(r.TailRatio, other.TailRatio)}
+		horizon := max(r.Horizon, other.Horizon)
+		if r.Horizon == 0 || other.Horizon == 0 {
+			horizon = 0
+		}
+		r.Null = Null{max(r.DesignEffect, other.DesignEffect), max(r.Variance, other.Variance), max(r.WindowVariance, other.WindowVariance), horizon,
+			min(r.SpreadRatio, other.SpreadRatio), min(r.TailRatio, other.TailRatio)}
 	}
 	return m, nil
 }

@@ -52,45 +52,57 @@ type manifest struct {
 // LoadBundle reads a bundle, and refuses one whose digests differ, whose contract and model disagree, or whose model does not give a
 // probability. It does not score the recorded examples: Check does.
 func LoadBundle(dir fs.FS, engine Engine) (*Bundle, error) {
-	raw, err := readFile(dir, "bundle.json", maxOtherFile)
-	if err != nil {
-		return nil, err
+	b, profile, err := load(dir, engine)
+	if err != nil || profile == nil {
+		return b, err
 	}
-	m, err := parseManifest(raw)
-	if err != nil {
-		return nil, fmt.Errorf("bundle.json: %w", err)
-	}
-	files, err := readFiles(dir, m.Files)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(raw)
-	b := &Bundle{ID: schemas.BundleID{Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(sum[:])}, Training: m.Training}
-	if b.Contract, err = schemas.ParseContract(files["contract.yaml"]); err != nil {
-		return nil, err
-	}
-	if b.Policy, err = ParsePolicy(files["policy.yaml"]); err != nil {
-		return nil, err
-	}
-	if b.Examples, err = parseExamples(files["examples.jsonl"]); err != nil {
-		return nil, fmt.Errorf("examples.jsonl: %w", err)
-	}
-	if text, ok := files[ProfileFile]; ok {
-		if b.Profile, err = drift.ParseProfile(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", ProfileFile, err)
-		}
-	}
-	name := modelFile(files)
-	if b.Model, err = LoadModel(name, files[name], engine); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if err := b.agree(); err != nil {
-		return nil, fmt.Errorf("contract.yaml and %s: %w", name, err)
+	if b.Profile, err = drift.ParseProfile(profile); err != nil {
+		return nil, fmt.Errorf("%s: %w", ProfileFile, err)
 	}
 	if err := b.agreeProfile(); err != nil {
 		return nil, fmt.Errorf("contract.yaml and %s: %w", ProfileFile, err)
 	}
 	return b, nil
+}
+
+// LoadUnprofiled is LoadBundle but for the profile, which may be of another contract, or of another program: it is to be made anew.
+func LoadUnprofiled(dir fs.FS, engine Engine) (*Bundle, error) {
+	b, _, err := load(dir, engine)
+	return b, err
+}
+
+func load(dir fs.FS, engine Engine) (b *Bundle, profile []byte, err error) {
+	raw, err := readFile(dir, "bundle.json", maxOtherFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := parseManifest(raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bundle.json: %w", err)
+	}
+	files, err := readFiles(dir, m.Files)
+	if err != nil {
+		return nil, nil, err
+	}
+	sum := sha256.Sum256(raw)
+	b = &Bundle{ID: schemas.BundleID{Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(sum[:])}, Training: m.Training}
+	if b.Contract, err = schemas.ParseContract(files["contract.yaml"]); err != nil {
+		return nil, nil, err
+	}
+	if b.Policy, err = ParsePolicy(files["policy.yaml"]); err != nil {
+		return nil, nil, err
+	}
+	if b.Examples, err = parseExamples(files["examples.jsonl"]); err != nil {
+		return nil, nil, fmt.Errorf("examples.jsonl: %w", err)
+	}
+	name := modelFile(files)
+	if b.Model, err = LoadModel(name, files[name], engine); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := b.agree(); err != nil {
+		return nil, nil, fmt.Errorf("contract.yaml and %s: %w", name, err)
+	}
+	return b, files[ProfileFile], nil
 }
 
 func parseManifest(raw []byte) (manifest, error) {

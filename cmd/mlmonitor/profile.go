@@ -79,7 +79,7 @@ by that.`,
 			if sources != 1 {
 				return errors.New("name one source: --events, --rows or --topic")
 			}
-			b, err := app.OpenBundle(&app.ScorerConfig{BundleDir: args[0], Engine: chooseEngine(engine)})
+			b, err := app.OpenUnprofiled(&app.ScorerConfig{BundleDir: args[0], Engine: chooseEngine(engine)})
 			if err != nil {
 				return err
 			}
