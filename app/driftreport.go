@@ -1,23 +1,50 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/drift/report"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
 // scoredAtOnce is how many records of a topic are scored together.
 const scoredAtOnce = 512
 
-// DriftReport compares a range of the transactions topic with the bundle's profile. It scores each record as a scorer would, and writes nothing. seen is called for each
-// record. The same range gives the same report.
-func DriftReport(ctx context.Context, topics *kafka.Config, r kafka.Range, b *scorer.Bundle, cfg drift.Config, seen func()) (*report.Report, error) {
+// Events calls each for transactions, in any order, with the timestamps of their records, zero where they have none.
+type Events func(each func(event []byte, timestamp time.Time) error) error
+
+// TopicEvents are the committed records of a range of a topic.
+func TopicEvents(ctx context.Context, topics *kafka.Config, topic string, r kafka.Range) Events {
+	return func(each func([]byte, time.Time) error) error {
+		return kafka.Read(ctx, topics, topic, r, func(in *kafka.Record) error { return each(in.Value, in.Timestamp) })
+	}
+}
+
+// FileEvents are JSON lines.
+func FileEvents(r io.Reader) Events {
+	return func(each func([]byte, time.Time) error) error {
+		lines := bufio.NewScanner(r)
+		lines.Buffer(nil, schemas.MaxEventBytes+1)
+		for lines.Scan() {
+			if err := each(lines.Bytes(), time.Time{}); err != nil {
+				return err
+			}
+		}
+		return lines.Err()
+	}
+}
+
+// DriftReport compares transactions with the bundle's profile: what names them. It scores each as a scorer would, and writes nothing. The same transactions give
+// the same report.
+func DriftReport(what string, events Events, b *scorer.Bundle, cfg drift.Config) (*report.Report, error) {
 	if b.Profile == nil {
 		return nil, fmt.Errorf("bundle %s %s has no profile: mlmonitor model profile makes one", b.ID.Name, b.ID.Version)
 	}
@@ -50,9 +77,8 @@ func DriftReport(ctx context.Context, topics *kafka.Config, r kafka.Range, b *sc
 		waiting = 0
 		return nil
 	}
-	err := kafka.Read(ctx, topics, topics.Transactions, r, func(in *kafka.Record) error {
-		s.Add(in.Value, in.Timestamp)
-		seen()
+	err := events(func(event []byte, timestamp time.Time) error {
+		s.Add(event, timestamp)
 		if waiting++; waiting == scoredAtOnce {
 			return flush()
 		}
@@ -61,7 +87,7 @@ func DriftReport(ctx context.Context, topics *kafka.Config, r kafka.Range, b *sc
 	if err := errors.Join(err, flush()); err != nil {
 		return nil, err
 	}
-	source := report.Source{Bundle: b.ID, What: fmt.Sprintf("topic %s, %d records", topics.Transactions, quality.Records)}
+	source := report.Source{Bundle: b.ID, What: fmt.Sprintf("%s, %d records", what, quality.Records)}
 	return report.New(source, b.Profile, timeline, rules, quality), nil
 }
 

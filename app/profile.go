@@ -1,8 +1,6 @@
 package app
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +12,6 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/mlmonitor/mlmonitor/drift"
-	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
@@ -62,26 +59,9 @@ func (p *Profiler) event(event []byte, timestamp time.Time) error {
 	return p.sample.Add(s.Rows, s.Probabilities[0], s.Decisions[0], string(p.scorer.Key()), outcomes[0].Verdict.EventTime)
 }
 
-// Events reads JSON lines.
-func (p *Profiler) Events(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, schemas.MaxEventBytes+1)
-	for n := 1; lines.Scan(); n++ {
-		if err := p.event(lines.Bytes(), time.Time{}); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-	}
-	return lines.Err()
-}
-
-// Topic reads the committed records of a range of a topic.
-func (p *Profiler) Topic(ctx context.Context, topics *kafka.Config, topic string, r kafka.Range) error {
-	return kafka.Read(ctx, topics, topic, r, func(in *kafka.Record) error {
-		if err := p.event(in.Value, in.Timestamp); err != nil {
-			return fmt.Errorf("%s partition %d offset %d: %w", in.Topic, in.Partition, in.Offset, err)
-		}
-		return nil
-	})
+// Events takes transactions that are not rows yet.
+func (p *Profiler) Events(events Events) error {
+	return events(func(event []byte, timestamp time.Time) error { return p.event(event, timestamp) })
 }
 
 // row scores one row of the model.

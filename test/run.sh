@@ -20,6 +20,7 @@ command -v "${CC:-gcc}" >/dev/null || test/stack/apt.sh gcc libc6-dev
 command -v qemu-aarch64 >/dev/null || test/stack/apt.sh qemu-user
 test/stack/kafka.sh install
 test/stack/postgres.sh install
+test/stack/monitoring.sh install
 make -s .cache/venv/installed
 
 step "vet"

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/drift/report"
+	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
 func driftCommand() *cobra.Command {
@@ -29,14 +31,14 @@ func driftCommand() *cobra.Command {
 
 func driftReport() *cobra.Command {
 	var part topicRange
-	var out, bundle string
+	var out, bundle, events string
 	var every time.Duration
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Report the drift of a range of the transactions topic against a bundle's profile",
 		Long: `Reads a range of the transactions topic, scores it without publishing anything, and compares features, probabilities and decisions with the profile of the
-bundle of BUNDLE_DIR: ranking, p-values, quality rules, time line, distributions. The same range gives the same report. --out writes one HTML file that needs nothing else.
+bundle of BUNDLE_DIR: ranking, p-values, quality rules, time line, distributions. The same range gives the same report. With --events it reads a file, and needs no cluster. --out writes one HTML file that needs nothing else.
 
 Exits with 1 when a feature has drifted (PSI above 0.1, and above chance) with --check.`,
 		Example: `  KAFKA_BROKERS=kafka:9092 BUNDLE_DIR=my-bundle mlmonitor drift report --from 24h --out drift.html
@@ -44,10 +46,6 @@ Exits with 1 when a feature has drifted (PSI above 0.1, and above chance) with -
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			check, err := cmd.Flags().GetBool("check")
-			if err != nil {
-				return err
-			}
-			topics, c, err := deadLetterConfig(cmd)
 			if err != nil {
 				return err
 			}
@@ -60,18 +58,7 @@ Exits with 1 when a feature has drifted (PSI above 0.1, and above chance) with -
 			if err != nil {
 				return err
 			}
-			cfg, err := app.DriftHop(c.Drift, every)
-			if err != nil {
-				return err
-			}
-			r, err := part.open(cmd, &topics, topics.Transactions)
-			if err != nil {
-				return err
-			}
-			var seen atomic.Int64
-			stop := showRate(cmd.ErrOrStderr(), &seen, uint64(r.Len()))
-			found, err := app.DriftReport(cmd.Context(), &topics, r, b, cfg, func() { seen.Add(1) })
-			stop()
+			found, err := compare(cmd, b, events, every, &part)
 			if err != nil {
 				return err
 			}
@@ -92,12 +79,59 @@ Exits with 1 when a feature has drifted (PSI above 0.1, and above chance) with -
 		},
 	}
 	part.flags(cmd)
+	cmd.Flags().StringVar(&events, "events", "", "JSON lines of events instead of the topic; - is standard input")
 	cmd.Flags().StringVar(&bundle, "bundle", "", "directory of the bundle; default BUNDLE_DIR")
 	cmd.Flags().DurationVar(&every, "every", 0, "event time of one stretch of the time line; default DRIFT_WINDOW")
 	cmd.Flags().StringVar(&out, "out", "", "write the report as an HTML file")
 	cmd.Flags().Bool("check", false, "exit with 1 when a feature has drifted")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// compare reads the file of events, or the topic where none is named.
+func compare(cmd *cobra.Command, b *scorer.Bundle, events string, every time.Duration, part *topicRange) (*report.Report, error) {
+	var c consumer.Config
+	var seen atomic.Int64
+	counting := func(source app.Events) app.Events {
+		return func(each func([]byte, time.Time) error) error {
+			return source(func(event []byte, timestamp time.Time) error {
+				seen.Add(1)
+				return each(event, timestamp)
+			})
+		}
+	}
+	if events != "" {
+		if err := app.Load(&app.Config{}, &c); err != nil {
+			return nil, err
+		}
+		cfg, err := app.DriftHop(c.Drift, every)
+		if err != nil {
+			return nil, err
+		}
+		file := os.Stdin
+		if events != "-" {
+			if file, err = os.Open(events); err != nil {
+				return nil, err
+			}
+			defer file.Close()
+		}
+		defer showRate(cmd.ErrOrStderr(), &seen, 0)()
+		return app.DriftReport(events, counting(app.FileEvents(file)), b, cfg)
+	}
+	topics, c, err := deadLetterConfig(cmd)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := app.DriftHop(c.Drift, every)
+	if err != nil {
+		return nil, err
+	}
+	r, err := part.open(cmd, &topics, topics.Transactions)
+	if err != nil {
+		return nil, err
+	}
+	defer showRate(cmd.ErrOrStderr(), &seen, uint64(r.Len()))()
+	return app.DriftReport("topic "+topics.Transactions, counting(app.TopicEvents(cmd.Context(), &topics, topics.Transactions, r)), b, cfg)
 }
 
 func writePage(name string, r *report.Report) error {

@@ -141,7 +141,7 @@ func readSource(cmd *cobra.Command, p *app.Profiler, seen *atomic.Int64, events,
 			return err
 		}
 		defer showRate(cmd.ErrOrStderr(), seen, uint64(r.Len()))()
-		return p.Topic(cmd.Context(), &topics, topics.Transactions, r)
+		return p.Events(app.TopicEvents(cmd.Context(), &topics, topics.Transactions, r))
 	}
 	defer showRate(cmd.ErrOrStderr(), seen, 0)()
 	file := os.Stdin
@@ -155,7 +155,7 @@ func readSource(cmd *cobra.Command, p *app.Profiler, seen *atomic.Int64, events,
 	var err error
 	switch {
 	case events != "":
-		err = p.Events(file)
+		err = p.Events(app.FileEvents(file))
 	case filepath.Ext(rows) == ".parquet":
 		err = p.Parquet(file, customer)
 	default:
