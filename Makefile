@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-soak bench-plots bench-forest torture torture-teeth simulate fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-plots bench-forest dashboards torture torture-teeth simulate fuzz train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,7 @@ lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the 
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	cd test/compose && go vet ./... && go test ./...
+	cd deploy/grafana && go vet ./... && go test ./...
 	test/stack/apt.sh shellcheck
 	shellcheck $(SCRIPTS)
 	.cache/venv-lint/bin/hadolint Dockerfile
@@ -56,8 +57,14 @@ bench-audit: ## compare the audit role with a bare COPY on a real Postgres, and 
 bench-rebalance: ## measure how long partitions stand still when scorers are restarted, killed, come and go (ROUNDS=5; ARGS)
 	go run ./test/bench/rebalance -rounds '$(ROUNDS)' $(ARGS)
 
+bench-drift: ## measure false alarms on the simulator's stream, without drift (ARGS="-streams 70 -json FILE"); takes a minute
+	go run ./test/bench/drift $(ARGS)
+
 bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten minutes at full speed (ARGS)
 	go run ./test/bench/soak -bundle .cache/bench/bundle $(ARGS)
+
+dashboards: ## write the Grafana dashboards anew from their code
+	cd deploy/grafana && go run .
 
 bench-plots: .cache/venv-plots/installed ## draw the pictures of docs/performance.md from the figures kept beside them
 	.cache/venv-plots/bin/python test/bench/plots/plot.py docs/performance

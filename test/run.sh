@@ -26,6 +26,7 @@ make -s .cache/venv/installed
 step "vet"
 go vet ./...
 (cd test/compose && go vet ./...)
+(cd deploy/grafana && go vet ./...)
 
 step "score on arm64, emulated"
 # Verdicts must have the same bits on every machine.
@@ -79,6 +80,7 @@ go build -race ./...
 {
   go test -json -race -p 1 -timeout 20m "$@" || true # the tally finds what failed
   (cd test/compose && go test -json ./...) || true
+  (cd deploy/grafana && go test -json ./...) || true
 } | "$servers/tally" -junit "$report" || failed=1
 
 [ -z "$failed" ] || exit 1

@@ -3,6 +3,7 @@ package alerts
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -160,6 +161,27 @@ func TestOtherMistakesAreSeen(t *testing.T) {
 	for _, f := range files {
 		if passed[f] {
 			t.Errorf("no scenario sees %s", what[f])
+		}
+	}
+}
+
+// Prometheus and Alertmanager read their configurations, and alerts go where their severity says.
+func TestConfigurationsAreRead(t *testing.T) {
+	needsServers(t)
+	for _, command := range [][]string{
+		{"promtool", "check", "config", "../../deploy/prometheus/prometheus.yml"},
+		{"amtool", "check-config", "../../deploy/alertmanager/alertmanager.yml"},
+		{"amtool", "config", "routes", "test", "--config.file=../../deploy/alertmanager/alertmanager.yml", "--verify.receivers=pager", "alertname=ScorerDown", "severity=page"},
+		{"amtool", "config", "routes", "test", "--config.file=../../deploy/alertmanager/alertmanager.yml", "--verify.receivers=tickets", "alertname=ModelDrift", "severity=ticket"},
+		{"amtool", "config", "routes", "test", "--config.file=../../deploy/alertmanager/alertmanager.yml", "--verify.receivers=dashboard", "alertname=DriftBlind", "severity=info"},
+	} {
+		if out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, out)
+		}
+	}
+	for _, a := range alerts(t) {
+		if s := a.Labels["severity"]; s != "page" && s != "ticket" && s != "info" {
+			t.Errorf("%s has the severity %q", a.Alert, s)
 		}
 	}
 }
