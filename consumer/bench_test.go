@@ -108,5 +108,5 @@ func BenchmarkAnswer(b *testing.B) {
 
 // booksOf counts as a process does.
 func booksOf(t testing.TB) *books {
-	return &books{drift.NewMonitor(sample(t).Profile, drift.Config{Window: 480 * time.Hour, Hop: 48 * time.Hour}), drift.NewQuality(sample(t).Contract.Rules())}
+	return &books{drift.NewMonitor(sample(t).Profile, drift.Defaults()), drift.NewQuality(sample(t).Contract.Rules())}
 }

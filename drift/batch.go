@@ -9,6 +9,11 @@ type Batch struct {
 	panes        panes[*paneCounts]
 	early        int64
 	tooLate      int64
+
+	// Of one block.
+	runs   []run
+	found  []uint8       // bins
+	fallen []*paneCounts // out of those that are kept
 }
 
 type paneCounts struct {
@@ -18,7 +23,7 @@ type paneCounts struct {
 
 // NewBatch is empty.
 func (m *Monitor) NewBatch() *Batch {
-	b := &Batch{m: m, total: make([]uint32, m.counter.bins())}
+	b := &Batch{m: m, total: make([]uint32, m.counter.bins()), found: make([]uint8, len(m.counter.binners)*blockRows)}
 	b.panes = panes[*paneCounts]{keep: m.keep, make: func() *paneCounts { return &paneCounts{bins: make([]uint32, len(b.total))} }}
 	return b
 }
@@ -52,47 +57,81 @@ type Scored struct {
 // blockRows is how many rows are looked at column by column before the next: they stay in a core's first cache.
 const blockRows = 64
 
+// run are rows of a block that are counted in one place.
+type run struct {
+	to   int // within the block, not included
+	bins []uint32
+}
+
 // Add counts transactions. The profile's features are the rows' columns, then the probability and the decision.
 func (b *Batch) Add(s Scored) {
-	for from := 0; from < len(s.Times); {
-		index, early := b.place(s.Times[from], s.Timestamps[from])
-		to := from + 1
-		for to < len(s.Times) && to-from < blockRows {
-			i, e := b.place(s.Times[to], s.Timestamps[to])
-			if i != index || e != early {
-				break
-			}
-			to++
+	counter := &b.m.counter
+	for from := 0; from < len(s.Times); from += blockRows {
+		to := min(from+blockRows, len(s.Times))
+		b.runs = b.runs[:0]
+		for at := from; at < to; {
+			at = b.place(&s, at, to, from)
 		}
-		n := int64(to - from)
-		b.transactions += n
-		bins := b.total
-		if early {
-			b.early += n
-		} else {
-			counts, ok, fallen := b.panes.at(index)
-			for _, f := range fallen {
-				// Older than the newest of this batch by all that is kept: they are too late wherever this batch is added.
-				b.tooLate += f.counts.transactions
-				for i, c := range f.counts.bins {
-					b.total[i] += c
+		counter.find(&s, from, to, b.found)
+		for f := range counter.binners {
+			first, found := 0, b.found[f*blockRows:(f+1)*blockRows]
+			for _, r := range b.runs {
+				bins := r.bins[counter.offsets[f]:counter.offsets[f+1]]
+				for _, bin := range found[first:r.to] {
+					bins[bin]++
 				}
-				b.recycle(f.counts)
-			}
-			if ok {
-				counts.transactions += n
-				bins = counts.bins
-			} else {
-				b.tooLate += n
+				first = r.to
 			}
 		}
-		b.m.counter.count(&s, from, to, bins)
-		from = to
+		for _, f := range b.fallen {
+			b.tooLate += f.transactions
+			for i, n := range f.bins {
+				b.total[i] += n
+			}
+			b.recycle(f)
+		}
+		b.fallen = b.fallen[:0]
 	}
 }
 
-// place gives the stretch of event time, and whether it is ahead of the record's own.
-func (b *Batch) place(event, record int64) (index int64, early bool) {
+// place says where transactions from at on are counted, as many as belong together, and gives the first that does not.
+func (b *Batch) place(s *Scored, at, end, block int) int {
+	index, early := b.stretch(s.Times[at], s.Timestamps[at])
+	to := at + 1
+	for to < end {
+		i, e := b.stretch(s.Times[to], s.Timestamps[to])
+		if i != index || e != early {
+			break
+		}
+		to++
+	}
+	n := int64(to - at)
+	b.transactions += n
+	bins := b.total
+	if early {
+		b.early += n
+	} else if counts, ok := b.pane(index); ok {
+		counts.transactions += n
+		bins = counts.bins
+	} else {
+		b.tooLate += n
+	}
+	b.runs = append(b.runs, run{to - block, bins})
+	return to
+}
+
+// pane gives the stretch of an index; ok is false where it is too old.
+func (b *Batch) pane(index int64) (counts *paneCounts, ok bool) {
+	counts, ok, fallen := b.panes.at(index)
+	for _, f := range fallen {
+		// Older than the newest of this batch by all that is kept: too late wherever the batch is added. Rows of this block may be still to count there.
+		b.fallen = append(b.fallen, f.counts)
+	}
+	return counts, ok
+}
+
+// stretch gives that of an event time, and whether it is ahead of the record's own.
+func (b *Batch) stretch(event, record int64) (index int64, early bool) {
 	if record != 0 && event-record > b.m.ahead {
 		return 0, true
 	}

@@ -94,39 +94,43 @@ func reached(edge, k uint64) uint64 {
 	return less - 1
 }
 
-// count adds the values of one column to the counts of its bins. stride is the distance of two values.
-func (b *binner) count(column []float64, stride int, counts []uint32) {
-	counts = counts[:int(b.missing)+1]
+// each finds the bins of one column's values. stride is the distance of two values.
+func (b *binner) each(column []float64, stride int, bins []uint8) {
+	n := 0
 	switch {
 	case b.wide:
 		for i := 0; i < len(column); i += stride {
-			counts[search(&b.tree, key(column[i]))]++
+			bins[n] = uint8(search(&b.tree, key(column[i])))
+			n++
 		}
 	case b.edges: // as search, but for its first step, and in place: a call costs as much as the search
 		tree := &b.tree
 		for i := 0; i < len(column); i += stride {
 			k := key(column[i])
-			n := reached(tree[7], k) & 8
-			n += reached(tree[(n+3)&15], k) & 4
-			n += reached(tree[(n+1)&15], k) & 2
-			n += reached(tree[n&15], k) & 1
-			counts[n]++
+			at := reached(tree[7], k) & 8
+			at += reached(tree[(at+3)&15], k) & 4
+			at += reached(tree[(at+1)&15], k) & 2
+			bins[n] = uint8(at + reached(tree[at&15], k)&1)
+			n++
 		}
 	case b.table != nil:
+		table := (*[tableSize]uint8)(b.table)
 		for i := 0; i < len(column); i += stride {
 			x := column[i]
 			k := int(x)
-			n := b.other
+			at := b.other
 			if uint(k) < tableSize && float64(k) == x {
-				n = b.table[k]
+				at = table[k]
 			} else if x != x {
-				n = b.missing
+				at = b.missing
 			}
-			counts[n]++
+			bins[n] = at
+			n++
 		}
 	default:
 		for i := 0; i < len(column); i += stride {
-			counts[b.find(column[i])]++
+			bins[n] = b.find(column[i])
+			n++
 		}
 	}
 }

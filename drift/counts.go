@@ -55,16 +55,16 @@ func newCounter(p *Profile) counter {
 
 func (c *counter) bins() int { return c.offsets[len(c.offsets)-1] }
 
-// count adds transactions from (included) to to (not included).
-func (c *counter) count(s *Scored, from, to int, bins []uint32) {
+// find finds the bins of transactions from (included) to to (not included), at most blockRows: those of column f stand from f·blockRows on.
+func (c *counter) find(s *Scored, from, to int, bins []uint8) {
 	block := s.Rows[from*s.Width : to*s.Width]
 	for f := range s.Width {
-		c.binners[f].count(block[f:], s.Width, bins[c.offsets[f]:c.offsets[f+1]])
+		c.binners[f].each(block[f:], s.Width, bins[f*blockRows:(f+1)*blockRows])
 	}
 	f := s.Width
-	c.binners[f].count(s.Probabilities[from:to], 1, bins[c.offsets[f]:c.offsets[f+1]])
+	c.binners[f].each(s.Probabilities[from:to], 1, bins[f*blockRows:(f+1)*blockRows])
 	f++
-	c.binners[f].count(s.Decisions[from:to], 1, bins[c.offsets[f]:c.offsets[f+1]])
+	c.binners[f].each(s.Decisions[from:to], 1, bins[f*blockRows:(f+1)*blockRows])
 }
 
 // add counts one transaction.

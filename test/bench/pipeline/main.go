@@ -34,6 +34,9 @@ type settings struct {
 	compression string
 }
 
+// otherBundles: a variant scores with a bundle of its own, so that verdicts differ in what names it, and in nothing else.
+var otherBundles bool
+
 func main() {
 	floor.Main()
 	var s settings
@@ -46,6 +49,7 @@ func main() {
 	flag.StringVar(&s.properties, "broker", "", "lines for the broker's server.properties, separated by commas")
 	flag.Func("variant", "measure score with this further environment too, such as SCORE_MEMBERS=1; may be given several times", func(v string) error {
 		s.variants = append(s.variants, v)
+		otherBundles = otherBundles || strings.Contains(v, "BUNDLE_DIR=")
 		return nil
 	})
 	flag.StringVar(&s.compression, "compression", "snappy", "of what all programs publish, and of the input")

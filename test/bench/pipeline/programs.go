@@ -52,7 +52,7 @@ func programs(ctx context.Context, r *kit.Run, s *settings) ([]program, error) {
 		program{name: score, args: []string{binary, "score"}, env: []string{inForce}, writes: true},
 		program{name: "score, SCORER_ENGINE=leaves", args: []string{binary, "score"}, env: []string{inForce, "SCORER_ENGINE=leaves"}, writes: true})
 	for _, variant := range s.variants {
-		all = append(all, program{name: "score, " + variant, args: []string{binary, "score"}, env: append(strings.Fields(variant), inForce), writes: true})
+		all = append(all, program{name: "score, " + variant, args: []string{binary, "score"}, env: append([]string{inForce}, strings.Fields(variant)...), writes: true})
 	}
 	if s.peers != "" {
 		all = append(all,

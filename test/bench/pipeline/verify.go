@@ -67,6 +67,9 @@ func (v *verdict) agree(r *kgo.Record) error {
 		return err
 	}
 	_, rest, _ := bytes.Cut(value, []byte(`"bundle":`))
+	if otherBundles {
+		_, rest, _ = bytes.Cut(rest, []byte(`},`))
+	}
 	got := verdict{true, probability, maphash.String(seed, fmt.Sprintf("%s %q %d %d", rest, r.Key, r.Partition, r.Timestamp.UnixMilli()))}
 	switch {
 	case !v.given:
