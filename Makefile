@@ -66,8 +66,9 @@ bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten 
 dashboards: ## write the Grafana dashboards anew from their code
 	cd deploy/grafana && go run .
 
-bench-plots: .cache/venv-plots/installed ## draw the pictures of docs/performance.md from the figures kept beside them
+bench-plots: .cache/venv-plots/installed ## draw the pictures of docs/performance.md and docs/drift.md from the figures kept beside them
 	.cache/venv-plots/bin/python test/bench/plots/plot.py docs/performance
+	.cache/venv-plots/bin/python test/bench/plots/drift.py docs/drift bundles/sample/profile.json
 
 bench-forest: .cache/bench-forest/made ## compare the tree engine with others (PEERS=all, none or some; ROUNDS=5); the first time takes long
 	go run ./test/bench/forest -peers '$(or $(PEERS),all)' -rounds '$(ROUNDS)'

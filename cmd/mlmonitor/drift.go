@@ -108,15 +108,16 @@ func compare(cmd *cobra.Command, b *scorer.Bundle, events string, every time.Dur
 		if err != nil {
 			return nil, err
 		}
-		file := os.Stdin
+		file, what := os.Stdin, "standard input"
 		if events != "-" {
+			what = events
 			if file, err = os.Open(events); err != nil {
 				return nil, err
 			}
 			defer file.Close()
 		}
 		defer showRate(cmd.ErrOrStderr(), &seen, 0)()
-		return app.DriftReport(events, counting(app.FileEvents(file)), b, cfg)
+		return app.DriftReport(what, counting(app.FileEvents(file)), b, cfg)
 	}
 	topics, c, err := deadLetterConfig(cmd)
 	if err != nil {

@@ -122,8 +122,10 @@ func short(n Number) string {
 		return "∞"
 	case math.IsInf(v, -1):
 		return "−∞"
-	case v != 0 && math.Abs(v) < 0.0005:
-		return fmt.Sprintf("%.1e", v)
+	case v > 0 && v < 0.00005:
+		return "< 0.0001"
+	case math.Abs(v) < 1:
+		return fmt.Sprintf("%.4f", v)
 	}
 	return fmt.Sprintf("%.4g", v)
 }
