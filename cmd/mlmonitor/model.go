@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 	"github.com/mlmonitor/mlmonitor/scorer/forest"
@@ -101,7 +103,29 @@ type bundleJSON struct {
 	Review   float64         `json:"review"`
 	Decline  float64         `json:"decline"`
 	Examples int             `json:"examples"`
+	Profile  *profileJSON    `json:"profile"` // null where the bundle has none
 	Training json.RawMessage `json:"training,omitempty"`
+}
+
+// profileJSON is what model check says of a bundle's profile.
+type profileJSON struct {
+	Transactions int64     `json:"transactions"`
+	From         time.Time `json:"from"`
+	To           time.Time `json:"to"`
+	Tested       int       `json:"tested_features"`
+}
+
+func describeProfile(p *drift.Profile) *profileJSON {
+	if p == nil {
+		return nil
+	}
+	info := &profileJSON{Transactions: p.Observations, From: p.From, To: p.To}
+	for i := range p.Features {
+		if !p.Features[i].Untested {
+			info.Tested++
+		}
+	}
+	return info
 }
 
 func modelCheck() *cobra.Command {
@@ -125,7 +149,7 @@ objective, the engine, and the kernel that this machine scores it with.`,
 			if err != nil {
 				return err
 			}
-			info := bundleJSON{b.ID, describe(b.Model), b.Policy.Review, b.Policy.Decline, len(b.Examples), b.Training}
+			info := bundleJSON{b.ID, describe(b.Model), b.Policy.Review, b.Policy.Decline, len(b.Examples), describeProfile(b.Profile), b.Training}
 			info.Features = b.Contract.FeatureNames()
 			if asJSON {
 				return printJSON(cmd, info)
@@ -133,6 +157,11 @@ objective, the engine, and the kernel that this machine scores it with.`,
 			fmt.Fprintf(cmd.OutOrStdout(), "bundle    %s %s\ndigest    %s\n", info.Name, info.Version, info.Digest)
 			info.print(cmd.OutOrStdout())
 			fmt.Fprintf(cmd.OutOrStdout(), "policy    review from %v, decline from %v\nexamples  %d, all score as recorded\n", info.Review, info.Decline, info.Examples)
+			if p := info.Profile; p != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "profile   %d transactions from %s to %s, %d features tested for drift\n", p.Transactions, p.From.Format(time.DateOnly), p.To.Format(time.DateOnly), p.Tested)
+			} else {
+				fmt.Fprintln(cmd.OutOrStdout(), "profile   none: nothing will be known of drift, mlmonitor model profile makes one")
+			}
 			return nil
 		},
 	}
