@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/mlmonitor/mlmonitor/drift"
-	"github.com/mlmonitor/mlmonitor/drift/report"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/reports"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
@@ -44,7 +44,7 @@ func FileEvents(r io.Reader) Events {
 
 // DriftReport compares transactions with the bundle's profile: what names them. It scores each as a scorer would, and writes nothing. The same transactions give
 // the same report.
-func DriftReport(what string, events Events, b *scorer.Bundle, cfg drift.Config) (*report.Report, error) {
+func DriftReport(what string, events Events, b *scorer.Bundle, cfg drift.Config) (*reports.Report, error) {
 	if b.Profile == nil {
 		return nil, fmt.Errorf("bundle %s %s has no profile: mlmonitor model profile makes one", b.ID.Name, b.ID.Version)
 	}
@@ -87,8 +87,8 @@ func DriftReport(what string, events Events, b *scorer.Bundle, cfg drift.Config)
 	if err := errors.Join(err, flush()); err != nil {
 		return nil, err
 	}
-	source := report.Source{Bundle: b.ID, What: fmt.Sprintf("%s, %d records", what, quality.Records)}
-	return report.New(source, b.Profile, timeline, rules, quality), nil
+	source := reports.Source{Bundle: b.ID, What: fmt.Sprintf("%s, %d records", what, quality.Records)}
+	return reports.New(source, b.Profile, timeline, rules, quality), nil
 }
 
 // DriftHop is the length of the time line's stretches: as the scorer's windows, which alarms look at.

@@ -34,11 +34,14 @@ func sampleFiles(t testing.TB) fstest.MapFS {
 	return files
 }
 
+// sealed are the files that a bundle must have.
+var sealed = []string{"model.txt", "contract.yaml", "policy.yaml", "examples.jsonl"}
+
 // seal makes bundle.json say what the files are.
 func seal(t testing.TB, files fstest.MapFS, list ...string) {
 	t.Helper()
 	if list == nil {
-		list = []string{"model.txt", "contract.yaml", "policy.yaml", "examples.jsonl"}
+		list = sealed
 	}
 	m := manifest{Name: "test", Version: "1", Files: map[string]string{}}
 	for _, name := range list {
@@ -110,14 +113,22 @@ func TestABrokenBundleIsRefusedByName(t *testing.T) {
 		}},
 		"unknown key in the manifest": {[]string{"bundle.json", "surprise"}, func(t testing.TB, f fstest.MapFS) { replace(f, "bundle.json", "{", `{"surprise":1,`) }},
 		"text after the manifest":     {[]string{"bundle.json", "after"}, func(t testing.TB, f fstest.MapFS) { f["bundle.json"].Data = append(f["bundle.json"].Data, "{}"...) }},
-		"renamed feature": {[]string{"contract.yaml", "amount2"}, func(t testing.TB, f fstest.MapFS) {
-			replace(f, "contract.yaml", "name: amount", "name: amount2")
+		"renamed feature": {[]string{"contract.yaml", "hour2"}, func(t testing.TB, f fstest.MapFS) {
+			replace(f, "contract.yaml", "name: hour", "name: hour2")
 			seal(t, f)
 		}},
+		"profile of other features": {[]string{"profile.json", "amount2", "model profile"}, func(t testing.TB, f fstest.MapFS) {
+			replace(f, "profile.json", `"name": "amount"`, `"name": "amount2"`)
+			seal(t, f, append(sealed, ProfileFile)...)
+		}},
+		"profile whose counts do not add up": {[]string{"profile.json", "observations"}, func(t testing.TB, f fstest.MapFS) {
+			replace(f, "profile.json", `"observations": 1`, `"observations": 2`)
+			seal(t, f, append(sealed, ProfileFile)...)
+		}},
 		"a feature less": {[]string{"contract.yaml", "features"}, func(t testing.TB, f fstest.MapFS) {
-			text := string(f["contract.yaml"].Data)
-			at := strings.LastIndex(text, "\n  - {")
-			f["contract.yaml"].Data = []byte(text[:at+1])
+			features, quality, _ := strings.Cut(string(f["contract.yaml"].Data), "\nquality:")
+			at := strings.LastIndex(features, "\n  - {")
+			f["contract.yaml"].Data = []byte(features[:at+1] + "quality:" + quality)
 			seal(t, f)
 		}},
 		"features in another order": {[]string{"contract.yaml", "feature 1", "weekday", "hour"}, func(t testing.TB, f fstest.MapFS) {

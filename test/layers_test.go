@@ -24,6 +24,7 @@ var height = map[string]int{
 	"bundles": 0, "schemas": 0,
 	"drift":    1,
 	"scorer":   2, // a bundle holds a profile
+	"reports":  2,
 	"kafka":    3,
 	"producer": 4,
 	"consumer": 5, "audit": 5, // consumer publishes through producer; audit and consumer do not know each other
@@ -46,13 +47,13 @@ var bans = []struct {
 }
 
 // pure rooms are functions of their input: they may import these and nothing else from outside, and no clock.
-var pure = []string{"scorer", "drift", "schemas", "bundles"}
+var pure = []string{"scorer", "drift", "reports", "schemas", "bundles"}
 
 var pureImports = []string{
 	"bufio", "bytes", "cmp", "crypto/sha256", "embed", "encoding/base64", "encoding/binary", "encoding/csv", "encoding/hex", "encoding/json", "errors", "fmt",
 	"hash/maphash", "io", "io/fs", "iter", "maps", "math", "math/big", "math/bits", "path", "regexp", "slices", "sort", "strconv", "strings", "sync", "time",
 	"time/tzdata", "unicode", "unicode/utf16", "unicode/utf8", "unsafe",
-	"github.com/goccy/go-yaml", "github.com/dmitryikh/leaves", "golang.org/x/sys/cpu", "gonum.org/v1/gonum/mathext", "github.com/prometheus/client_golang/prometheus",
+	"github.com/goccy/go-yaml", "github.com/dmitryikh/leaves", "golang.org/x/sys/cpu", "gonum.org/v1/gonum/mathext", "github.com/prometheus/client_golang/prometheus", "html/template",
 }
 
 // clock is what package time has besides values and formats.

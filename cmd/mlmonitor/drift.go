@@ -13,7 +13,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/app"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/drift"
-	"github.com/mlmonitor/mlmonitor/drift/report"
+	"github.com/mlmonitor/mlmonitor/reports"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
@@ -89,7 +89,7 @@ Exits with 1 when a feature has drifted (PSI above 0.1, and above chance) with -
 }
 
 // compare reads the file of events, or the topic where none is named.
-func compare(cmd *cobra.Command, b *scorer.Bundle, events string, every time.Duration, part *topicRange) (*report.Report, error) {
+func compare(cmd *cobra.Command, b *scorer.Bundle, events string, every time.Duration, part *topicRange) (*reports.Report, error) {
 	var c consumer.Config
 	var seen atomic.Int64
 	counting := func(source app.Events) app.Events {
@@ -135,7 +135,7 @@ func compare(cmd *cobra.Command, b *scorer.Bundle, events string, every time.Dur
 	return app.DriftReport("topic "+topics.Transactions, counting(app.TopicEvents(cmd.Context(), &topics, topics.Transactions, r)), b, cfg)
 }
 
-func writePage(name string, r *report.Report) error {
+func writePage(name string, r *reports.Report) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func writePage(name string, r *report.Report) error {
 }
 
 // printDrift is for a terminal: the ranking, and what else is wrong.
-func printDrift(cmd *cobra.Command, r *report.Report, page string) error {
+func printDrift(cmd *cobra.Command, r *reports.Report, page string) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "%s against bundle %s %s, %d transactions with a verdict\n\nFEATURE\tLEVEL\tPSI\tCRITICAL\tP\n", r.Source, r.Bundle.Name, r.Bundle.Version, r.Transactions)
 	for _, f := range r.Features {

@@ -1,5 +1,5 @@
-// Package report shows a comparison of transactions with a profile: as JSON, and as one HTML file that needs nothing else. It is pure.
-package report
+// Package reports shows a comparison of transactions with a profile: as JSON, and as one HTML file that needs nothing else. It is pure.
+package reports
 
 import (
 	"cmp"
