@@ -112,7 +112,7 @@ func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c c
 	}
 	defer broker.Close()
 	d := &demo{cfg: dc, group: c.Group, start: time.Now()}
-	d.topics = kafka.Config{Brokers: broker.Brokers(), Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq"}
+	d.topics = kafka.Config{Brokers: broker.Brokers(), Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq", Models: "mlmonitor.models"}
 	if _, err := kafka.LayOut(ctx, &d.topics, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
 		return Summary{}, err
 	}
@@ -135,7 +135,7 @@ func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c c
 		return Summary{}, err
 	}
 	d.bundle = bundle.ID
-	score := consumer.New(c, &d.topics, bundle, log, d.ops.Registry)
+	score := consumer.New(c, &d.topics, consumer.NewModels(bundle, "the demo's"), log, d.ops.Registry)
 	writer, err := audit.New(a, &d.topics, d.store, log, d.ops.Registry)
 	if err != nil {
 		return Summary{}, err

@@ -66,7 +66,7 @@ func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Con
 		}
 		log.Info("bundle loaded", "name", bundle.ID.Name, "version", bundle.ID.Version, "digest", bundle.ID.Digest, "model", bundle.Model.Format(),
 			"trees", bundle.Model.Trees(), "scores", scorer.Exactness(bundle.Model), "kernel", scorer.Kernel(bundle.Model))
-		return consumer.New(c, topics, bundle, log, reg), nil
+		return consumer.New(c, topics, consumer.NewModels(bundle, "start"), log, reg), nil
 	})
 }
 

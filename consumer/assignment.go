@@ -18,6 +18,7 @@ type assignment struct {
 	newest map[int32]time.Time // timestamp of the last answered record; until there is one, when the partition was given
 	member string              // of the group, who was given them
 	joined bool                // the group has given us an assignment, if an empty one
+	number int                 // of the assignment: another whenever partitions come or go
 }
 
 func newAssignment() *assignment {
@@ -34,6 +35,7 @@ func (a *assignment) give(member string, topics map[string][]int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.joined = true
+	a.number++
 	if len(a.owned) == 0 {
 		a.member = member
 	}
@@ -62,6 +64,7 @@ func (a *assignment) age(partition int32, now time.Time) time.Duration {
 func (a *assignment) revoked(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.number++
 	for _, partitions := range topics {
 		for _, p := range partitions {
 			delete(a.owned, p)
@@ -99,6 +102,13 @@ func (a *assignment) restart() {
 	for p := range a.owned {
 		a.owned[p] = &processor{}
 	}
+}
+
+// generation is the number of the assignment.
+func (a *assignment) generation() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.number
 }
 
 // partitions that are ours, ascending, and whether the group has answered at all.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
-	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
 // ErrInstanceTaken means that another process runs under the same INSTANCE_ID: of the two only one may.
@@ -24,22 +23,18 @@ type Consumer struct {
 }
 
 // New makes a consumer; it connects when it runs.
-func New(cfg Config, topics *kafka.Config, bundle *scorer.Bundle, log *slog.Logger, reg prometheus.Registerer) *Consumer {
-	shared := newMetrics(reg, bundle)
-	counted := &books{quality: drift.NewQuality(bundle.Contract.Rules())}
-	reg.MustRegister(counted.quality.Collector(bundle.ID.Version, bundle.ID.Digest))
-	if bundle.Profile == nil {
-		log.Warn("the bundle has no profile: nothing will be known of drift; mlmonitor model profile makes one", "bundle", bundle.ID.Name, "version", bundle.ID.Version)
-	} else {
-		if cfg.Drift == (drift.Config{}) {
-			cfg.Drift = drift.Defaults()
-		}
-		counted.monitor = drift.NewMonitor(bundle.Profile, cfg.Drift)
-		reg.MustRegister(drift.NewCollector(counted.monitor, bundle.ID.Version, bundle.ID.Digest))
+func New(cfg Config, topics *kafka.Config, models *Models, log *slog.Logger, reg prometheus.Registerer) *Consumer {
+	shared := newMetrics(reg, models)
+	if cfg.Drift == (drift.Config{}) {
+		cfg.Drift = drift.Defaults()
 	}
+	counted := &shelf{cfg: cfg.Drift, collector: &drift.Collectors{}, metrics: shared, log: log}
+	reg.MustRegister(counted.collector)
+	bundle, _, _ := models.Current()
+	counted.books(bundle)
 	c := &Consumer{}
 	for i := range cfg.Members {
-		c.members = append(c.members, newMember(i, cfg, topics, bundle, counted, log, reg, shared))
+		c.members = append(c.members, newMember(i, cfg, topics, models, counted, log, reg, shared))
 	}
 	return c
 }

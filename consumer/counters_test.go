@@ -99,7 +99,7 @@ func counters(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 
 func TestLatencyHistogramsHaveABucketAtTheObjective(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	newMetrics(reg, sample(t))
+	newMetrics(reg, NewModels(sample(t), ""))
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -43,7 +42,7 @@ func onEmbedded(t *testing.T) *cluster {
 func newCluster(t *testing.T, brokers []string) *cluster {
 	t.Helper()
 	id := fmt.Sprintf("t%d-%d", time.Now().UnixNano(), clusters.Add(1))
-	c := &cluster{topics: kafka.Config{Brokers: brokers, Transactions: id + ".in", Verdicts: id + ".out", DeadLetters: id + ".dlq"}, group: id, members: 1}
+	c := &cluster{topics: kafka.Config{Brokers: brokers, Transactions: id + ".in", Verdicts: id + ".out", DeadLetters: id + ".dlq", Models: id + ".models"}, group: id, members: 1}
 	if _, err := kafka.LayOut(t.Context(), &c.topics, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +67,7 @@ func sample(t testing.TB) *scorer.Bundle {
 type running struct {
 	*Consumer
 	metrics *prometheus.Registry
+	models  *Models
 	stop    context.CancelFunc
 	done    chan error
 }
@@ -76,7 +76,8 @@ func (c *cluster) start(t *testing.T, cfg Config, bundle *scorer.Bundle) *runnin
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	metrics := prometheus.NewRegistry()
-	m := &running{Consumer: New(cfg, &c.topics, bundle, slog.New(slog.NewTextHandler(io.Discard, nil)), metrics), metrics: metrics, stop: cancel, done: make(chan error, 1)}
+	models := NewModels(bundle, "the test says so")
+	m := &running{Consumer: New(cfg, &c.topics, models, slog.New(slog.NewTextHandler(t.Output(), nil)), metrics), metrics: metrics, models: models, stop: cancel, done: make(chan error, 1)}
 	go func() { m.done <- m.Run(ctx) }()
 	t.Cleanup(func() { m.end(t) })
 	return m

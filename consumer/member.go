@@ -16,7 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
-	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
 // Times that bound a stop: within 10 s the process is gone.
@@ -37,8 +36,8 @@ type member struct {
 	instance string // within the group
 	cfg      Config
 	topics   *kafka.Config
-	bundle   *scorer.Bundle
-	books    *books // shared by the members
+	models   *Models // shared by the members, as the shelf
+	shelf    *shelf
 	log      *slog.Logger
 	reg      prometheus.Registerer
 	metrics  *metrics
@@ -55,8 +54,8 @@ type member struct {
 }
 
 // newMember makes member i, from 0, of this process.
-func newMember(i int, cfg Config, topics *kafka.Config, bundle *scorer.Bundle, books *books, log *slog.Logger, reg prometheus.Registerer, shared *metrics) *member {
-	m := &member{name: strconv.Itoa(i + 1), instance: cfg.Instance, cfg: cfg, topics: topics, bundle: bundle, books: books, reg: reg, metrics: shared,
+func newMember(i int, cfg Config, topics *kafka.Config, models *Models, books *shelf, log *slog.Logger, reg prometheus.Registerer, shared *metrics) *member {
+	m := &member{name: strconv.Itoa(i + 1), instance: cfg.Instance, cfg: cfg, topics: topics, models: models, shelf: books, reg: reg, metrics: shared,
 		breaker: breaker{limit: cfg.MaxDeadLetterRatio, window: cfg.DeadLetterWindow}, notReady: errors.New("starting")}
 	if i > 0 { // the first keeps the name: a process of one member is called as it is
 		m.instance += ".m" + m.name
@@ -146,8 +145,9 @@ func (m *member) live(ctx, work context.Context) error {
 	m.setLife(txn.Client(), assigned)
 	defer m.setLife(nil, nil)
 	m.setReady(nil)
+	bundle, _, _ := m.models.Current()
 	m.log.Info("scoring", "group", m.cfg.Group, "instance", m.instance, "topic", m.topics.Transactions,
-		"bundle", m.bundle.ID.Name, "version", m.bundle.ID.Version, "digest", m.bundle.ID.Digest)
+		"bundle", bundle.ID.Name, "version", bundle.ID.Version, "digest", bundle.ID.Digest)
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go m.watchLag(watching, txn.Client(), assigned)

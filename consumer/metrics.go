@@ -39,7 +39,7 @@ func buckets(start, factor float64, count int) []float64 {
 	return all
 }
 
-func newMetrics(reg prometheus.Registerer, bundle *scorer.Bundle) *metrics {
+func newMetrics(reg prometheus.Registerer, models *Models) *metrics {
 	m := &metrics{
 		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "fraud_predictions_total",
 			Help: "Verdicts committed, by decision and the bundle's version."}, []string{"decision", "model_version"}),
@@ -73,9 +73,6 @@ func newMetrics(reg prometheus.Registerer, bundle *scorer.Bundle) *metrics {
 			Help: "Event time of the newest transaction in the profile of the bundle in force, Unix seconds: how old its view of the world is."}, []string{"model_version", "bundle"}),
 	}
 	// A counter that first shows above zero has no increase for Prometheus: every label starts at 0.
-	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
-		m.predictions.WithLabelValues(string(d), bundle.ID.Version)
-	}
 	for _, c := range append(schemas.Classes(), scorer.ScoreNotFinite) {
 		m.deadLetters.WithLabelValues(string(c))
 	}
@@ -83,9 +80,20 @@ func newMetrics(reg prometheus.Registerer, bundle *scorer.Bundle) *metrics {
 		m.transactions.WithLabelValues(outcome)
 	}
 	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.lagSeconds, m.halted, m.ratio, m.txnVersion, m.bundle, m.trained)
-	m.bundle.WithLabelValues(bundle.ID.Name, bundle.ID.Version, bundle.ID.Digest).Set(1)
-	if p := bundle.Profile; p != nil && !p.To.IsZero() {
-		m.trained.WithLabelValues(bundle.ID.Version, drift.ShortDigest(bundle.ID.Digest)).Set(float64(p.To.Unix()))
-	}
+	bundle, _, _ := models.Current()
+	m.force(bundle)
 	return m
+}
+
+// force shows which bundle is in force.
+func (m *metrics) force(b *scorer.Bundle) {
+	m.bundle.Reset()
+	m.trained.Reset()
+	m.bundle.WithLabelValues(b.ID.Name, b.ID.Version, b.ID.Digest).Set(1)
+	if p := b.Profile; p != nil && !p.To.IsZero() {
+		m.trained.WithLabelValues(b.ID.Version, drift.ShortDigest(b.ID.Digest)).Set(float64(p.To.Unix()))
+	}
+	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
+		m.predictions.WithLabelValues(string(d), b.ID.Version)
+	}
 }

@@ -26,6 +26,8 @@ var promises = []struct {
 }{
 	{"EveryInputHasOneAnswer", everyInputHasOneAnswer},
 	{"CountersOfReplicasAddUp", countersOfReplicasAddUp},
+	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
+	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
 	{"AVerdictKeepsKeyPartitionAndTimestamp", aVerdictKeepsItsInputsPlace},
 	{"ADeadLetterKeepsBytesAndHeaders", aDeadLetterKeepsBytesAndHeaders},
 	{"ASecondRunGivesTheSameBytes", aSecondRunGivesTheSameBytes},

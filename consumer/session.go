@@ -24,6 +24,8 @@ type session struct {
 	// Made once, as every commit's context holds it.
 	sameMember func(*kmsg.TxnOffsetCommitRequest) error
 
+	announcement announcement
+
 	sent   int             // answers of the batch that the client has
 	ended  <-chan struct{} // closed when the brokers have ended the last transaction
 	halted bool
@@ -32,7 +34,9 @@ type session struct {
 func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) *session {
 	none := make(chan struct{})
 	close(none)
-	return &session{member: m, txn: txn, assigned: assigned, answers: newAnswers(m.topics, m.bundle, m.books), ended: none, sameMember: assigned.sameMember}
+	s := &session{member: m, txn: txn, assigned: assigned, ended: none, sameMember: assigned.sameMember}
+	s.adopt()
+	return s
 }
 
 // options of the client of a scorer.
@@ -59,7 +63,13 @@ func (s *session) run(ctx, work context.Context) error {
 		if err := s.gather(ctx); err != nil {
 			return err
 		}
+		swapped := s.adopt()
 		if s.batch.polled == 0 {
+			if swapped {
+				if err := s.report(work); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if err := s.answer(work); err != nil {
@@ -79,7 +89,7 @@ func (s *session) run(ctx, work context.Context) error {
 // meanwhile: see ending.
 func (s *session) gather(ctx context.Context) error {
 	s.batch.reset()
-	if err := s.poll(ctx); err != nil || s.batch.polled == 0 {
+	if err := s.wait(ctx); err != nil || s.batch.polled == 0 {
 		return err
 	}
 	interval := s.cfg.TxnInterval
@@ -100,6 +110,30 @@ func (s *session) gather(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// wait polls until there are records, or another bundle is in force: that is told also where nothing is to be scored.
+func (s *session) wait(ctx context.Context) error {
+	_, _, changed := s.models.Current()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if s.swapped() {
+		stop()
+	}
+	go func() {
+		select {
+		case <-changed:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	return s.poll(ctx)
+}
+
+// swapped says that another bundle is in force than the one that was adopted.
+func (s *session) swapped() bool {
+	b, _, _ := s.models.Current()
+	return b != s.answers.bundle
 }
 
 // poll waits for records, at most until ctx ends, and adds what is there.
@@ -149,6 +183,7 @@ func (s *session) answer(ctx context.Context) error {
 	}
 	s.progress.Store(time.Now().UnixNano())
 	s.answered.Store(true)
+	s.announcement.announced()
 	s.breaker.add(s.answers.dead)
 	s.count()
 	return nil
@@ -180,7 +215,7 @@ func (s *session) score(ctx context.Context) (admitted bool, err error) {
 	ratio := s.breaker.ratio(s.answers.dead)
 	admitted = s.breaker.admits(s.answers.dead)
 	s.metrics.ratio.WithLabelValues(s.name).Set(ratio)
-	s.report(ratio, admitted)
+	s.say(ratio, admitted)
 	return admitted, nil
 }
 
@@ -194,6 +229,9 @@ func (s *session) send(ctx context.Context) {
 // produce sends the rest of the answers, and returns when the brokers have them all.
 func (s *session) produce(ctx context.Context) error {
 	<-s.ended // bounded
+	if err := s.announce(ctx); err != nil {
+		return err
+	}
 	s.send(ctx)
 	// Flush before asking for errors: the client waits for its linger otherwise. Bounded: a transaction past its timeout is aborted anyway.
 	flush, cancel := context.WithTimeout(ctx, s.cfg.TxnTimeout)
@@ -214,8 +252,8 @@ func (s *session) end(ctx context.Context, commit bool) (committed bool, err err
 	return committed, err
 }
 
-// report says once that consumption stops, and once that it goes on.
-func (s *session) report(ratio float64, admitted bool) {
+// say says once that consumption stops, and once that it goes on.
+func (s *session) say(ratio float64, admitted bool) {
 	if admitted == !s.halted {
 		return
 	}
@@ -240,9 +278,9 @@ func (s *session) count() {
 		s.assigned.answered(run.partition, run.inputs[len(run.inputs)-1].Timestamp)
 	}
 	for d, n := range s.answers.decisions {
-		s.metrics.predictions.WithLabelValues(string(d), s.bundle.ID.Version).Add(float64(n))
+		s.metrics.predictions.WithLabelValues(string(d), s.answers.bundle.ID.Version).Add(float64(n))
 	}
-	s.books.commit(s.answers)
+	s.answers.books.commit(s.answers)
 	for c, n := range s.answers.classes {
 		s.metrics.deadLetters.WithLabelValues(string(c)).Add(float64(n))
 	}

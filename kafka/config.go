@@ -40,6 +40,7 @@ type Config struct {
 	Transactions string `envconfig:"KAFKA_TOPIC_TRANSACTIONS" default:"transactions" desc:"input topic"`
 	Verdicts     string `envconfig:"KAFKA_TOPIC_VERDICTS" default:"verdicts" desc:"output topic"`
 	DeadLetters  string `envconfig:"KAFKA_TOPIC_DEAD_LETTERS" default:"transactions.dlq" desc:"dead-letter topic"`
+	Models       string `envconfig:"KAFKA_TOPIC_MODELS" default:"mlmonitor.models" desc:"topic of which bundle was in force from which offset; it never expires"` // "" in tests that do without
 }
 
 // codecs by the name that Kafka has for them.
@@ -89,7 +90,7 @@ func (c *Config) Validate() error {
 	}
 	seen := map[string]string{}
 	for _, t := range []struct{ variable, name string }{
-		{"KAFKA_TOPIC_TRANSACTIONS", c.Transactions}, {"KAFKA_TOPIC_VERDICTS", c.Verdicts}, {"KAFKA_TOPIC_DEAD_LETTERS", c.DeadLetters},
+		{"KAFKA_TOPIC_TRANSACTIONS", c.Transactions}, {"KAFKA_TOPIC_VERDICTS", c.Verdicts}, {"KAFKA_TOPIC_DEAD_LETTERS", c.DeadLetters}, {"KAFKA_TOPIC_MODELS", c.Models},
 	} {
 		if !topicName.MatchString(t.name) || t.name == "." || t.name == ".." {
 			return fmt.Errorf("%s is %q: a topic name has 1 to 249 letters, digits, '.', '_' or '-'", t.variable, t.name)

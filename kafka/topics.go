@@ -43,8 +43,16 @@ type Topic struct {
 	Grown      bool   `json:"grown"` // partitions were added
 }
 
-// Topics lists the topics that the product uses, the input first.
+// Topics lists the topics that records go through, the input first. The topic of models is not among them.
 func (c *Config) Topics() []string { return []string{c.Transactions, c.Verdicts, c.DeadLetters} }
+
+// all are Topics and the topic of models.
+func (c *Config) all() []string {
+	if c.Models == "" {
+		return c.Topics()
+	}
+	return append(c.Topics(), c.Models)
+}
 
 // LayOut creates the topics that are missing, or with check only looks for them.
 func LayOut(ctx context.Context, cfg *Config, layout Layout, check bool) ([]Topic, error) {
@@ -67,15 +75,21 @@ func LayOut(ctx context.Context, cfg *Config, layout Layout, check bool) ([]Topi
 func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layout) ([]Topic, error) {
 	adm := kadm.NewClient(cl)
 	var made []Topic
-	for _, name := range cfg.Topics() {
+	for _, name := range cfg.all() {
 		var configs map[string]*string
-		if name != cfg.Transactions {
+		count := layout.Partitions
+		switch name {
+		case cfg.Transactions:
+		case cfg.Models: // one order of events, for good
+			count = 1
+			configs = map[string]*string{"retention.ms": kadm.StringPtr("-1"), "retention.bytes": kadm.StringPtr("-1"), "cleanup.policy": kadm.StringPtr("delete")}
+		default:
 			configs = map[string]*string{"max.message.bytes": kadm.StringPtr(strconv.Itoa(maxMessageBytes))}
 		}
-		resp, err := adm.CreateTopic(ctx, layout.Partitions, layout.Replication, configs, name)
+		resp, err := adm.CreateTopic(ctx, count, layout.Replication, configs, name)
 		switch {
 		case err == nil:
-			made = append(made, Topic{Name: name, Partitions: int(layout.Partitions), Created: true})
+			made = append(made, Topic{Name: name, Partitions: int(count), Created: true})
 		case errors.Is(err, kerr.TopicAlreadyExists):
 			made = append(made, Topic{Name: name})
 		default:
@@ -88,7 +102,7 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 	}
 	for i := range made {
 		t := &made[i]
-		if t.Partitions = counts[t.Name]; t.Partitions >= counts[cfg.Transactions] {
+		if t.Partitions = counts[t.Name]; t.Partitions >= counts[cfg.Transactions] || t.Name == cfg.Models {
 			continue
 		}
 		t.Partitions, t.Grown = counts[cfg.Transactions], true
@@ -130,8 +144,8 @@ func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, err
 		return nil, err
 	}
 	var found []Topic
-	for _, name := range cfg.Topics() {
-		if counts[name] < counts[cfg.Transactions] {
+	for _, name := range cfg.all() {
+		if counts[name] < counts[cfg.Transactions] && name != cfg.Models {
 			return nil, fmt.Errorf("topic %s has %d partitions, %s has %d: run `mlmonitor topics` to grow it", name, counts[name], cfg.Transactions, counts[cfg.Transactions])
 		}
 		found = append(found, Topic{Name: name, Partitions: counts[name]})
@@ -142,13 +156,13 @@ func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, err
 var errNoTopics = errors.New("topics do not exist")
 
 func partitions(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]int, error) {
-	details, err := adm.ListTopics(ctx, cfg.Topics()...)
+	details, err := adm.ListTopics(ctx, cfg.all()...)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	counts := map[string]int{}
 	var missing []string
-	for _, name := range cfg.Topics() {
+	for _, name := range cfg.all() {
 		switch d := details[name]; {
 		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
 			missing = append(missing, name)

@@ -92,7 +92,7 @@ func run(t *testing.T, s schedule) (o outcome) {
 		}
 		defer cluster.Close()
 		w.cluster = cluster
-		w.topics = kafka.Config{Brokers: []string{"127.0.0.1:9092"}, Transactions: "in", Verdicts: "out", DeadLetters: "dlq", Dial: w.network.dial}
+		w.topics = kafka.Config{Brokers: []string{"127.0.0.1:9092"}, Transactions: "in", Verdicts: "out", DeadLetters: "dlq", Models: "models", Dial: w.network.dial}
 		w.produce()
 		for i, plan := range s.Plans {
 			w.start(fmt.Sprintf("score-%d", i+1), newProcess(w.network, plan, s.Late), s.Members)
@@ -159,7 +159,7 @@ func (w *world) start(instance string, p *process, members int) {
 	w.mu.Lock()
 	w.all, w.counted = append(w.all, r), append(w.counted, reg)
 	w.mu.Unlock()
-	c := consumer.New(w.config(instance, members), &topics, sample(), slog.New(slog.NewTextHandler(io.Discard, nil)), reg)
+	c := consumer.New(w.config(instance, members), &topics, consumer.NewModels(sample(), "simulated"), slog.New(slog.NewTextHandler(io.Discard, nil)), reg)
 	go func() { r.done <- c.Run(ctx) }()
 	go func() {
 		select {

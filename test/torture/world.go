@@ -99,7 +99,7 @@ func (w *World) found() (n int) {
 // newWorld starts the servers, then the roles. All ends with t.
 func newWorld(ctx context.Context, t rig.T, cfg *Config) (*World, error) {
 	w := &World{binary: cfg.Binary, dir: cfg.Dir, seed: cfg.Seed, rate: cfg.Rate, wait: cfg.Wait, log: t.Logf, counts: map[string]int{}, links: map[string][]*wire.Link{},
-		findings: []Finding{}, topics: kafka.Config{Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq"}}
+		findings: []Finding{}, topics: kafka.Config{Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq", Models: "mlmonitor.models"}}
 	if w.wait == 0 {
 		w.wait = DefaultWait
 	}

@@ -1,0 +1,143 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mlmonitor/mlmonitor/schemas"
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// Models says which bundle is to decide. It changes between two transactions, never inside one.
+type Models struct {
+	mu      sync.Mutex
+	bundle  *scorer.Bundle
+	reason  string
+	changed chan struct{} // closed when there is another
+}
+
+// NewModels begins with a bundle.
+func NewModels(b *scorer.Bundle, reason string) *Models {
+	return &Models{bundle: b, reason: reason, changed: make(chan struct{})}
+}
+
+// Set puts another bundle in force; reason says why, for those who look later.
+func (m *Models) Set(b *scorer.Bundle, reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.bundle, m.reason = b, reason
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Current gives the bundle, why it is in force, and what is closed when it no longer is.
+func (m *Models) Current() (b *scorer.Bundle, reason string, changed <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.bundle, m.reason, m.changed
+}
+
+// adopt takes the bundle that is in force now, before a transaction begins; true when it is another.
+func (s *session) adopt() bool {
+	b, reason, _ := s.models.Current()
+	if s.answers != nil && s.answers.bundle == b {
+		return false
+	}
+	previous := ""
+	if s.answers != nil {
+		previous = s.answers.bundle.ID.Digest
+		s.log.Info("bundle swapped", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "previous", previous, "reason", reason)
+	}
+	s.metrics.force(b)
+	s.answers = newAnswers(s.topics, b, s.shelf.books(b))
+	s.announcement = announcement{reason: reason, previous: previous}
+	return true
+}
+
+// announcement is what the topic of models is told of the bundle that the session has adopted.
+type announcement struct {
+	reason, previous string
+	reported         bool           // that this member has the bundle
+	generation       int            // of the assignment that told is of
+	told             map[int32]bool // partitions of which it was said from which offset on the bundle decides
+	pending          []int32        // those of the open transaction
+	record           kgo.Record
+}
+
+// announce sends the event of the batch's partitions of which this bundle was not said yet, in the open transaction: with the transaction's verdicts it stands or falls, and so
+// does the claim that the partitions are ours. After an abort, or when partitions came or went, it is said again.
+func (s *session) announce(ctx context.Context) error {
+	a := &s.announcement
+	if generation := s.assigned.generation(); a.told == nil || a.generation != generation {
+		a.told, a.generation = map[int32]bool{}, generation
+	}
+	a.pending = a.pending[:0]
+	offsets := map[int32]int64{}
+	for _, run := range s.batch.runs {
+		if _, there := offsets[run.partition]; !there && !a.told[run.partition] {
+			offsets[run.partition] = run.inputs[0].Offset
+			a.pending = append(a.pending, run.partition)
+		}
+	}
+	if len(offsets) == 0 && a.reported {
+		return nil
+	}
+	return s.event(ctx, offsets)
+}
+
+// event sends what is said of some partitions, or, of none, that this member has the bundle.
+func (s *session) event(ctx context.Context, offsets map[int32]int64) error {
+	if s.topics.Models == "" {
+		return nil
+	}
+	a := &s.announcement
+	event := schemas.ModelEvent{Bundle: s.answers.bundle.ID, Previous: a.previous, Reason: a.reason, Instance: s.instance, Topic: s.topics.Transactions, Offsets: offsets}
+	value, err := event.Encode()
+	if err != nil {
+		return fmt.Errorf("write the event of bundle %s: %w", s.answers.bundle.ID.Digest, err)
+	}
+	a.record = kgo.Record{Topic: s.topics.Models, Partition: 0, Key: []byte(s.instance), Value: value}
+	s.txn.Produce(ctx, &a.record, s.delivery.done)
+	return nil
+}
+
+// announced keeps what was said, when its transaction has committed.
+func (a *announcement) announced() {
+	a.reported = true
+	for _, p := range a.pending {
+		a.told[p] = true
+	}
+}
+
+// report says that this member has another bundle, where there is nothing to score: in a transaction of its own, which claims nothing of any partition.
+func (s *session) report(ctx context.Context) error {
+	if s.topics.Models == "" {
+		return nil
+	}
+	<-s.ended
+	if err := s.txn.Begin(); err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	s.delivery.begin()
+	if err := s.event(ctx, nil); err != nil {
+		return err
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.cfg.TxnTimeout)
+	defer cancel()
+	if err := s.txn.Client().Flush(bounded); err != nil {
+		return fmt.Errorf("no answer from the brokers within %v: %w", s.cfg.TxnTimeout, err)
+	}
+	if err := s.delivery.err(); err != nil {
+		return fmt.Errorf("tell of bundle %s: %w", s.answers.bundle.ID.Digest, err)
+	}
+	// Not by the session, which would wait for half a second where no offset is committed.
+	if err := s.txn.Client().EndTransaction(bounded, kgo.TryCommit); err != nil {
+		return fmt.Errorf("end the transaction: %w", err)
+	}
+	s.ended = ending(ctx, s.txn.Client(), s.transactionalID())
+	s.announcement.reported = true
+	return nil
+}
