@@ -14,6 +14,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/registry"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
@@ -40,13 +41,17 @@ func (c *Config) Validate() error {
 // ScorerConfig says which bundle is scored, and by what.
 type ScorerConfig struct {
 	BundleDir string        `envconfig:"BUNDLE_DIR" desc:"directory of the bundle; \"sample\" is the one inside the program"`
+	elsewhere bool          // bundles come from MLflow
 	Engine    scorer.Engine `envconfig:"SCORER_ENGINE" default:"auto" desc:"auto and forest: the exact engine; leaves: for formats that only it reads, not exact"`
 }
 
 // Validate names the variable that is wrong.
 func (c *ScorerConfig) Validate() error {
-	if c.BundleDir == "" {
-		return errors.New("BUNDLE_DIR is empty: set it to the directory of a bundle, or to \"sample\" for the one inside the program")
+	if c.BundleDir != "" && c.elsewhere {
+		return errors.New("BUNDLE_DIR and MLFLOW_TRACKING_URI are both set: use one")
+	}
+	if c.BundleDir == "" && !c.elsewhere {
+		return errors.New("BUNDLE_DIR is empty: set it to the directory of a bundle, to \"sample\" for the one inside the program, or set MLFLOW_TRACKING_URI")
 	}
 	switch c.Engine {
 	case scorer.Auto, scorer.Forest, scorer.Leaves:
@@ -109,6 +114,15 @@ func fill(sections []section) error {
 				return fmt.Errorf("INSTANCE_ID is empty and the host has no name, set it: %w", err)
 			}
 			c.Instance = host
+		}
+	}
+	for _, s := range sections {
+		if models, ok := s.(*registry.Config); ok && models.UsesMLflow() {
+			for _, s := range sections {
+				if c, ok := s.(*ScorerConfig); ok {
+					c.elsewhere = true
+				}
+			}
 		}
 	}
 	// The instance is known now: the groups' members are named after it.
@@ -176,7 +190,7 @@ type Variable struct {
 // Variables lists all of them.
 func Variables() []Variable {
 	var all []Variable
-	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, consumer.Config{}, drift.Config{}, audit.Config{}} {
+	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, registry.Config{}, consumer.Config{}, drift.Config{}, audit.Config{}} {
 		t := reflect.TypeOf(section)
 		for i := range t.NumField() {
 			f := t.Field(i)

@@ -20,11 +20,12 @@ import (
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/registry"
 )
 
 // load reads everything, as all roles together would.
 func load() (c Config, k kafka.Config, s ScorerConfig, l consumer.Config, a audit.Config, err error) {
-	err = Load(&c, &k, &kafka.Layout{}, &s, &l, &a)
+	err = Load(&c, &k, &kafka.Layout{}, &s, &registry.Config{}, &l, &a)
 	return
 }
 
@@ -54,6 +55,10 @@ func TestDefaultsAreSound(t *testing.T) {
 
 func TestAWrongVariableIsNamed(t *testing.T) {
 	known := map[string]bool{"OPS_HOST": true} // what it takes, only listening on it tells
+	for _, name := range []string{"TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH", "MODEL", "ALIAS"} {
+		known["MLFLOW_"+name] = true // by package registry
+	}
+	known["MODEL_CACHE_DIR"] = true
 	for variable, values := range map[string][]string{
 		"KAFKA_BROKERS": {"nohost", ","}, "KAFKA_TLS": {"maybe"}, "KAFKA_TLS_CA_FILE": {"absent.pem", "config_test.go"}, "KAFKA_TLS_CERT_FILE": {"x"}, "KAFKA_TLS_KEY_FILE": {"x"},
 		"KAFKA_SASL_MECHANISM": {"GSSAPI", "PLAIN"}, "KAFKA_SASL_USERNAME": {"app"}, "KAFKA_SASL_PASSWORD": {"hunter2"}, "KAFKA_ALLOW_OLD_BROKERS": {"perhaps"},
@@ -61,7 +66,8 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 		"KAFKA_PARTITIONS": {"0", "10001", "six"}, "KAFKA_REPLICATION_FACTOR": {"0", "-2", "40000"},
 		"KAFKA_COMPRESSION": {"brotli"}, "SCORE_MEMBERS": {"0", "65", "two"}, "OPS_PPROF": {"perhaps"},
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},
-		"CONSUMER_GROUP": {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
+		"MODEL_POLL_INTERVAL": {"1ms", "2h", "soon"},
+		"CONSUMER_GROUP":      {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
 		"CONSUMER_TXN_TIMEOUT": {"1ms"}, "CONSUMER_SESSION_TIMEOUT": {"1s"}, "CONSUMER_MAX_DEAD_LETTER_RATIO": {"0", "1.1", "NaN"},
 		"CONSUMER_DEAD_LETTER_WINDOW": {"1"}, "CONSUMER_HALT_RETRY": {"0"},
 		"DRIFT_WINDOW": {"0", "7m", "1000h", "week"}, "DRIFT_HOP": {"0", "1500ms", "-5m"}, "DRIFT_LATENESS": {"-1s", "1000h"}, "DRIFT_AHEAD": {"-1s"},

@@ -14,6 +14,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/bundles"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/registry"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
@@ -58,16 +59,47 @@ func serve(ctx context.Context, cfg *Config, port int, log *slog.Logger, build f
 }
 
 // Score runs a scorer until ctx ends.
-func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, c consumer.Config) error {
+func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, models registry.Config, c consumer.Config) error {
 	return serve(ctx, cfg, scorePort, log, func(reg prometheus.Registerer) (role, error) {
-		bundle, err := OpenBundle(model)
+		watcher, err := registry.NewWatcher(models, model.BundleDir, Prover(model.Engine), log, reg)
+		if err != nil {
+			return nil, err
+		}
+		bundle, reason, err := watcher.First(ctx)
 		if err != nil {
 			return nil, err
 		}
 		log.Info("bundle loaded", "name", bundle.ID.Name, "version", bundle.ID.Version, "digest", bundle.ID.Digest, "model", bundle.Model.Format(),
 			"trees", bundle.Model.Trees(), "scores", scorer.Exactness(bundle.Model), "kernel", scorer.Kernel(bundle.Model))
-		return consumer.New(c, topics, consumer.NewModels(bundle, "start"), log, reg), nil
+		inForce := consumer.NewModels(bundle, reason)
+		return &scorerRole{consumer.New(c, topics, inForce, log, reg), watcher, inForce}, nil
 	})
+}
+
+// scorerRole scores under what the registry says.
+type scorerRole struct {
+	*consumer.Consumer
+	watcher *registry.Watcher
+	models  *consumer.Models
+}
+
+// Run scores until ctx ends, and swaps bundles meanwhile. A registry that does not answer stops nothing.
+func (s *scorerRole) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	group.Go(func() error { return s.watcher.Run(ctx, s.models.Set) })
+	group.Go(func() error {
+		defer stop()
+		return s.Consumer.Run(ctx)
+	})
+	return group.Wait()
+}
+
+// Prover loads bundles from directories, and proves them by their examples.
+func Prover(engine scorer.Engine) registry.Prove {
+	return func(dir string) (*scorer.Bundle, error) {
+		return OpenBundle(&ScorerConfig{BundleDir: dir, Engine: engine})
+	}
 }
 
 // Audit runs an audit writer until ctx ends.

@@ -3,10 +3,14 @@ package consumer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
@@ -140,4 +144,80 @@ func (s *session) report(ctx context.Context) error {
 	s.ended = ending(ctx, s.txn.Client(), s.transactionalID())
 	s.announcement.reported = true
 	return nil
+}
+
+// WaitForBundle returns when every member of the group of scorers has said that it has the bundle; waiting is called with the names of those that have not, whenever
+// they change. It reads the topic of models, and who is in the group.
+func WaitForBundle(ctx context.Context, topics *kafka.Config, group, digest string, waiting func(members []string)) error {
+	opts, err := topics.Options()
+	if err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	last := ""
+	for {
+		missing, err := without(ctx, kadm.NewClient(cl), topics, group, digest)
+		if err != nil {
+			return err
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+		if now := fmt.Sprint(missing); now != last {
+			waiting(missing)
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d members of %s do not say that they have the bundle: %v: %w", len(missing), group, missing, ctx.Err())
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// without are the members whose last word is of another bundle, or that said none.
+func without(ctx context.Context, adm *kadm.Client, topics *kafka.Config, group, digest string) ([]string, error) {
+	described, err := adm.DescribeGroups(ctx, group)
+	if err == nil {
+		err = described.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask who is in group %s: %w", group, err)
+	}
+	whole, err := kafka.Whole(ctx, topics, topics.Models)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]string{}
+	err = kafka.Read(ctx, topics, topics.Models, whole, func(r *kafka.Record) error {
+		e, err := schemas.ParseModelEvent(r.Value)
+		if err != nil {
+			return fmt.Errorf("%s offset %d: %w", topics.Models, r.Offset, err)
+		}
+		has[e.Instance] = e.Bundle.Digest
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	members := described[group].Members
+	if len(members) == 0 {
+		return []string{"(nobody scores)"}, nil
+	}
+	var missing []string
+	for _, m := range members {
+		name := m.MemberID
+		if m.InstanceID != nil {
+			name = *m.InstanceID
+		}
+		if has[name] != digest {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	return missing, nil
 }

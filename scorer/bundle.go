@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/schemas"
@@ -148,6 +149,28 @@ func ListFile(bundleJSON []byte, name string, content []byte) ([]byte, error) {
 	m.Files[name] = hex.EncodeToString(sum[:])
 	out, err := json.MarshalIndent(m, "", "  ")
 	return append(out, '\n'), err
+}
+
+// Files gives the files that a bundle.json lists, each with the largest size that it may have, in bytes. A name is that of a file directly in the bundle's folder.
+func Files(bundleJSON []byte) (map[string]int64, error) {
+	if len(bundleJSON) > maxOtherFile {
+		return nil, fmt.Errorf("bundle.json is larger than %d bytes", maxOtherFile)
+	}
+	m, err := parseManifest(bundleJSON)
+	if err != nil {
+		return nil, fmt.Errorf("bundle.json: %w", err)
+	}
+	files := map[string]int64{}
+	for name := range m.Files {
+		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") || name == "bundle.json" {
+			return nil, fmt.Errorf("bundle.json lists %q, which is no name of a file in the bundle's folder", name)
+		}
+		files[name] = maxOtherFile
+		if slices.Contains(modelFiles, name) {
+			files[name] = maxModelFile
+		}
+	}
+	return files, nil
 }
 
 func modelFile(files map[string][]byte) string {

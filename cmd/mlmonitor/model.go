@@ -20,12 +20,12 @@ import (
 func modelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "model",
-		Short:   "Check bundles and score tables with model files",
+		Short:   "Check bundles, score tables, and say which version decides",
 		Example: "  mlmonitor model check sample",
 		Args:    cobra.NoArgs,
 		RunE:    showHelp,
 	}
-	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile())
+	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile(), modelPush(), modelList(), modelPromote(), modelRollback(), modelHistory())
 	return cmd
 }
 

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/consumer"
+	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/registry"
+)
+
+// openRegistry loads what the commands about MLflow need.
+func openRegistry() (*registry.MLflow, registry.Config, error) {
+	var cfg registry.Config
+	if err := app.Load(&cfg); err != nil {
+		return nil, cfg, err
+	}
+	if !cfg.UsesMLflow() {
+		return nil, cfg, fmt.Errorf("MLFLOW_TRACKING_URI is empty: set it to the MLflow server")
+	}
+	client, err := registry.NewMLflow(cfg)
+	return client, cfg, err
+}
+
+// versionJSON is a line of model list --json.
+type versionJSON struct {
+	Version string            `json:"version"`
+	Aliases []string          `json:"aliases"`
+	Created time.Time         `json:"created"`
+	Status  string            `json:"status"`
+	Tags    map[string]string `json:"tags"`
+}
+
+func modelList() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the versions of the registered model, the newest first",
+		Example: "  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model list",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, _, err := openRegistry()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			versions, err := client.Versions(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var all []versionJSON
+			for _, v := range versions {
+				line := versionJSON{Version: v.Version, Aliases: v.Aliases, Created: time.UnixMilli(v.Created).UTC(), Status: v.Status, Tags: map[string]string{}}
+				for _, t := range v.Tags {
+					line.Tags[t.Key] = t.Value
+				}
+				all = append(all, line)
+			}
+			if asJSON {
+				return printJSON(cmd, all)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "VERSION\tALIASES\tCREATED\tSTATUS")
+			for _, v := range all {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", v.Version, strings.Join(v.Aliases, ","), v.Created.Format(time.DateTime), v.Status)
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func modelHistory() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "history",
+		Short:   "Say which versions decided, since when, by whom and why",
+		Example: "  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model history",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, _, err := openRegistry()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			history, err := client.History(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd, history)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "AT\tALIAS\tVERSION\tBEFORE\tBY\tWHY")
+			for _, p := range history {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.At.Format(time.DateTime), p.Alias, p.Version, p.Previous, p.By, p.Why)
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// moveFlags are those of commands that move an alias.
+type moveFlags struct {
+	by, why string
+	wait    time.Duration
+	asJSON  bool
+}
+
+func (f *moveFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.by, "by", "", "who decides this; default: the user of this machine")
+	cmd.Flags().StringVar(&f.why, "why", "", "why, for those who look later")
+	cmd.Flags().DurationVar(&f.wait, "wait", 0, "wait so long until every scorer has the bundle, and exit with 1 when one has not")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+	if err := cmd.MarkFlagRequired("why"); err != nil {
+		panic(err) // the flag is defined above
+	}
+}
+
+// run moves the alias, and waits where that is asked for.
+func (f *moveFlags) run(cmd *cobra.Command, move func(context.Context, *registry.MLflow, string) (registry.Promotion, error)) error {
+	client, cfg, err := openRegistry()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if f.by == "" {
+		u, err := user.Current()
+		if err != nil {
+			return fmt.Errorf("who are you? name yourself with --by: %w", err)
+		}
+		f.by = u.Username
+	}
+	var topics kafka.Config
+	var c consumer.Config
+	if f.wait > 0 { // before anything is moved
+		if err := app.Load(&app.Config{}, &topics, &c); err != nil {
+			return err
+		}
+	}
+	p, err := move(cmd.Context(), client, f.by)
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		err = printJSON(cmd, p)
+	} else {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s of %s is version %s, before it was %q\n", p.Alias, cfg.Model, p.Version, p.Previous)
+	}
+	if err != nil || f.wait == 0 {
+		return err
+	}
+	b, _, err := client.Fetch(cmd.Context(), p.Version, app.Prover(chooseEngine("")))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), f.wait)
+	defer cancel()
+	err = consumer.WaitForBundle(ctx, &topics, c.Group, b.ID.Digest, func(members []string) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "waiting for %s\n", strings.Join(members, ", "))
+	})
+	if err == nil {
+		fmt.Fprintf(os.Stderr, "every scorer has %s\n", b.ID.Digest)
+	}
+	return err
+}
+
+func modelPromote() *cobra.Command {
+	var f moveFlags
+	cmd := &cobra.Command{
+		Use:   "promote VERSION",
+		Short: "Let a version decide: move the alias to it",
+		Long: `Downloads the version's bundle and proves it as model check does; one that does not hold is not promoted. Then moves the alias MLFLOW_ALIAS, and writes down who, when and why as
+tags. Scorers see it within MODEL_POLL_INTERVAL.`,
+		Example: `  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model promote 7 --why "better on the last period" --wait 1m`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd, func(ctx context.Context, client *registry.MLflow, by string) (registry.Promotion, error) {
+				return client.Promote(ctx, args[0], by, f.why, app.Prover(chooseEngine("")))
+			})
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func modelRollback() *cobra.Command {
+	var f moveFlags
+	cmd := &cobra.Command{
+		Use:     "rollback",
+		Short:   "Let the version decide that did before",
+		Example: `  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model rollback --why "declines too much" --wait 1m`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd, func(ctx context.Context, client *registry.MLflow, by string) (registry.Promotion, error) {
+				return client.Rollback(ctx, by, f.why, app.Prover(chooseEngine("")))
+			})
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func modelPush() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "push BUNDLE",
+		Short: "Register a bundle with MLflow as a new version",
+		Long: `Proves the bundle as model check does, uploads its files through the MLflow server, and registers them as a new version of MLFLOW_MODEL, which is made where it is missing. No alias
+moves: model promote does that.`,
+		Example: "  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model push my-bundle",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, cfg, err := openRegistry()
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			v, err := client.Push(cmd.Context(), args[0], app.Prover(chooseEngine("")))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd, v)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", cfg.Model, v.Version)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

@@ -1,0 +1,110 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Tags of a model version that say how it came to its alias.
+const (
+	tagBy  = "mlmonitor.promoted_by"
+	tagWhy = "mlmonitor.promoted_why"
+	tagAt  = "mlmonitor.promoted_at"
+)
+
+// tagHistory, on the registered model, is the list of promotions, JSON, the latest last.
+const tagHistory = "mlmonitor.history"
+
+// maxHistory keeps the tag below MLflow's 5,000 bytes: older promotions leave it.
+const maxHistory = 10
+
+// Promotion is a move of an alias.
+type Promotion struct {
+	Alias    string    `json:"alias"`
+	Version  string    `json:"version"`
+	Previous string    `json:"previous,omitempty"`
+	By       string    `json:"by"`
+	Why      string    `json:"why"`
+	At       time.Time `json:"at"`
+}
+
+// History gives the promotions that the model's tag has, the latest last.
+func (m *MLflow) History(ctx context.Context) ([]Promotion, error) {
+	tags, err := m.ModelTags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(tags, func(t Tag) bool { return t.Key == tagHistory })
+	if i < 0 {
+		return nil, nil
+	}
+	var all []Promotion
+	if err := json.Unmarshal([]byte(tags[i].Value), &all); err != nil {
+		return nil, fmt.Errorf("the tag %s of %s is not what was written: %w", tagHistory, m.cfg.Model, err)
+	}
+	return all, nil
+}
+
+// Promote moves the alias to a version whose bundle holds, and writes down who, when and why. The tags are written first: an alias that has moved has its reason.
+func (m *MLflow) Promote(ctx context.Context, version, by, why string, prove Prove) (Promotion, error) {
+	if strings.TrimSpace(by) == "" || strings.TrimSpace(why) == "" || len(by) > 100 || len(why) > 200 {
+		return Promotion{}, errors.New("a promotion needs who (at most 100 bytes) and why (at most 200): those who look later will ask")
+	}
+	p := Promotion{Alias: m.cfg.Alias, Version: version, By: by, Why: why, At: time.Now().UTC().Truncate(time.Second)}
+	if _, err := m.Get(ctx, version); err != nil {
+		return p, err
+	}
+	if _, _, err := m.Fetch(ctx, version, prove); err != nil {
+		return p, fmt.Errorf("not promoted: %w", err)
+	}
+	before, err := m.ByAlias(ctx, m.cfg.Alias)
+	switch {
+	case err == nil:
+		p.Previous = before.Version
+	case !errors.Is(err, ErrNoAlias):
+		return p, err
+	}
+	history, err := m.History(ctx)
+	if err != nil {
+		return p, err
+	}
+	if history = append(history, p); len(history) > maxHistory {
+		history = history[len(history)-maxHistory:]
+	}
+	text, err := json.Marshal(history)
+	if err != nil {
+		return p, err
+	}
+	for _, tag := range []Tag{{tagBy, by}, {tagWhy, why}, {tagAt, p.At.Format(time.RFC3339)}} {
+		if err := m.SetTag(ctx, version, tag.Key, tag.Value); err != nil {
+			return p, err
+		}
+	}
+	if err := m.SetAlias(ctx, m.cfg.Alias, version); err != nil {
+		return p, err
+	}
+	return p, m.SetModelTag(ctx, tagHistory, string(text))
+}
+
+// Rollback promotes the version that had the alias before the last move.
+func (m *MLflow) Rollback(ctx context.Context, by, why string, prove Prove) (Promotion, error) {
+	now, err := m.ByAlias(ctx, m.cfg.Alias)
+	if err != nil {
+		return Promotion{}, err
+	}
+	history, err := m.History(ctx)
+	if err != nil {
+		return Promotion{}, err
+	}
+	for _, p := range slices.Backward(history) {
+		if p.Alias == m.cfg.Alias && p.Version == now.Version && p.Previous != "" && p.Previous != now.Version {
+			return m.Promote(ctx, p.Previous, by, why, prove)
+		}
+	}
+	return Promotion{}, fmt.Errorf("nothing is known of what was %s before version %s: promote a version by its number", m.cfg.Alias, now.Version)
+}

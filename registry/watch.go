@@ -1,0 +1,202 @@
+package registry
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// Watcher follows what is to decide, and hands each bundle over once it is proved.
+type Watcher struct {
+	cfg     Config
+	source  source
+	prove   Prove
+	log     *slog.Logger
+	metrics *metrics
+
+	force   string // key of the bundle in force, as the source has it
+	refused string // key of the last one that did not hold: it is not fetched again and again
+}
+
+// source is where bundles come from.
+type source interface {
+	// want names what is to decide: another key is another bundle. reason says why, for people.
+	want(ctx context.Context) (key, reason string, err error)
+	// fetch gets and proves it; kept is a directory of the cache, "" where there is none.
+	fetch(ctx context.Context, key string, prove Prove) (b *scorer.Bundle, kept string, err error)
+}
+
+type metrics struct {
+	polls, refusals, swaps prometheus.Counter
+	failures               prometheus.Counter
+	success                prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m := &metrics{
+		polls:    counter("mlmonitor_registry_polls_total", "Times that the registry was asked which bundle is to decide."),
+		failures: counter("mlmonitor_registry_failures_total", "Times that it gave no answer; the bundle in force stays."),
+		refusals: counter("mlmonitor_registry_refused_total", "Times that a bundle could not be fetched or did not hold, and was not put in force."),
+		swaps:    counter("mlmonitor_registry_swaps_total", "Bundles put in force after the first."),
+		success: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_registry_last_success_timestamp_seconds",
+			Help: "When the registry last answered, Unix seconds: how old what is known of it is. 0: never since the start."}),
+	}
+	reg.MustRegister(m.polls, m.failures, m.refusals, m.swaps, m.success)
+	return m
+}
+
+// NewWatcher watches the configured source; dir is the bundle's directory where that is not MLflow.
+func NewWatcher(cfg Config, dir string, prove Prove, log *slog.Logger, reg prometheus.Registerer) (*Watcher, error) {
+	w := &Watcher{cfg: cfg, prove: prove, log: log, metrics: newMetrics(reg), source: directory(dir)}
+	if cfg.UsesMLflow() {
+		client, err := NewMLflow(cfg)
+		if err != nil {
+			return nil, err
+		}
+		w.source = mlflow{client}
+	}
+	return w, nil
+}
+
+// First gives the bundle to start with. Where MLflow does not answer it is the last good one of the cache; a bundle that does not hold is an error, since nothing is in
+// force that could stay.
+func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
+	b, reason, err := w.next(ctx)
+	if err == nil {
+		return b, reason, nil
+	}
+	if !w.cfg.UsesMLflow() {
+		return nil, "", err
+	}
+	kept, cacheErr := lastGood(w.cfg.CacheDir)
+	if cacheErr != nil {
+		return nil, "", fmt.Errorf("%w; and there is no last good bundle in MODEL_CACHE_DIR", err)
+	}
+	b, cacheErr = w.prove(kept)
+	if cacheErr != nil {
+		return nil, "", fmt.Errorf("%w; and the last good bundle does not hold: %w", err, cacheErr)
+	}
+	w.log.Warn("starting with the last good bundle", "error", err, "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest)
+	return b, "the last good bundle: the registry gave none at the start", nil
+}
+
+// Run asks again and again until ctx ends, and calls set for each other bundle that holds.
+func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason string)) error {
+	for {
+		pause := w.cfg.Poll - w.cfg.Poll/10 + rand.N(w.cfg.Poll/5) // replicas do not ask all at once
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		b, reason, err := w.next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			w.log.Warn("the bundle in force stays", "error", err)
+		case b != nil:
+			w.metrics.swaps.Inc()
+			w.log.Info("bundle fetched", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "reason", reason)
+			set(b, reason)
+		}
+	}
+}
+
+// next gives the bundle that is to decide where it is another than the one in force; nil where it is not, or was refused before.
+func (w *Watcher) next(ctx context.Context) (*scorer.Bundle, string, error) {
+	w.metrics.polls.Inc()
+	key, reason, err := w.source.want(ctx)
+	if err != nil {
+		w.metrics.failures.Inc()
+		return nil, "", err
+	}
+	w.metrics.success.SetToCurrentTime()
+	if key == w.force || key == w.refused {
+		return nil, "", nil
+	}
+	b, kept, err := w.source.fetch(ctx, key, w.prove)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.metrics.refusals.Inc()
+		}
+		if errors.As(err, &badBundle{}) {
+			w.refused = key
+		}
+		return nil, "", err
+	}
+	if kept != "" {
+		if err := remember(w.cfg.CacheDir, kept); err != nil {
+			w.log.Warn("the bundle will not be there after a restart without the registry", "error", err)
+		}
+	}
+	w.force, w.refused = key, ""
+	return b, reason, nil
+}
+
+// mlflow is the version with the alias.
+type mlflow struct{ client *MLflow }
+
+func (m mlflow) want(ctx context.Context) (key, reason string, err error) {
+	v, err := m.client.ByAlias(ctx, m.client.cfg.Alias)
+	if err != nil {
+		return "", "", err
+	}
+	reason = fmt.Sprintf("alias %s of %s is version %s", m.client.cfg.Alias, m.client.cfg.Model, v.Version)
+	if by := v.Tag(tagBy); by != "" {
+		reason += ", by " + by
+	}
+	if why := v.Tag(tagWhy); why != "" {
+		reason += ": " + why
+	}
+	return v.Version, reason, nil
+}
+
+func (m mlflow) fetch(ctx context.Context, key string, prove Prove) (*scorer.Bundle, string, error) {
+	return m.client.Fetch(ctx, key, prove)
+}
+
+// directory is a bundle that somebody may replace: its bundle.json is looked at.
+type directory string
+
+// errChanging says that the files were not those of one bundle: somebody is writing them.
+var errChanging = errors.New("the bundle changed while it was read")
+
+func (d directory) manifest() (string, error) {
+	data, err := os.ReadFile(filepath.Join(string(d), manifestName))
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
+}
+
+func (d directory) want(context.Context) (key, reason string, err error) {
+	if d == "sample" { // inside the program
+		return "sample", "BUNDLE_DIR", nil
+	}
+	key, err = d.manifest()
+	return key, "BUNDLE_DIR " + string(d), err
+}
+
+func (d directory) fetch(_ context.Context, key string, prove Prove) (*scorer.Bundle, string, error) {
+	b, err := prove(string(d))
+	if d == "sample" {
+		return b, "", err
+	}
+	if now, again := d.manifest(); again != nil || now != key {
+		return nil, "", errors.Join(errChanging, err)
+	}
+	return b, "", err
+}
