@@ -51,7 +51,10 @@ func recorded(t *testing.T) (*httptest.Server, map[string]exchange) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		byRequest[e.Request.Method+" "+u.Path+"?"+u.Query().Encode()] = e // whatever the order
+		request := e.Request.Method + " " + u.Path + "?" + u.Query().Encode() // whatever the order
+		if _, there := byRequest[request]; !there {                           // later ones are of other servers
+			byRequest[request] = e
+		}
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e, ok := byRequest[r.Method+" "+r.URL.Path+"?"+r.URL.Query().Encode()]

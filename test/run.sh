@@ -21,6 +21,7 @@ command -v qemu-aarch64 >/dev/null || test/stack/apt.sh qemu-user
 test/stack/kafka.sh install
 test/stack/postgres.sh install
 test/stack/monitoring.sh install
+PYTHON=${PYTHON:-python3} test/stack/mlflow.sh install
 make -s .cache/venv/installed
 
 step "vet"
