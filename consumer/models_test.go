@@ -151,7 +151,7 @@ func TestAThousandSwapsLeaveNothingBehind(t *testing.T) {
 		b := version(t, 0)
 		b.ID = version(t, n).ID
 		m.models.Set(b, "again")
-		if n%100 == 0 {
+		if n%250 == 0 {
 			eventually(t, "the swap is told", func() bool {
 				return slices.ContainsFunc(c.events(t), func(e schemas.ModelEvent) bool { return e.Bundle.Version == fmt.Sprint(n) })
 			})

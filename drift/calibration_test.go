@@ -157,7 +157,7 @@ func TestTransactionsOfCustomersRaiseFalseAlarmsAtTheStatedRate(t *testing.T) {
 	if testing.Short() {
 		references, each = 10, 100
 	}
-	const m, features = 1000, 10
+	const m, features = 1000, 6
 	for _, correlation := range []float64{0, 0.3, 0.6} {
 		rng := rand.New(rand.NewPCG(8, uint64(100*correlation)))
 		c := customers{rng: rng, each: 10, correlation: correlation, features: features}

@@ -144,11 +144,11 @@ func TestProduceWritesEventsAndLabels(t *testing.T) {
 		t.Fatalf("%v %s", err, out)
 	}
 	first, err := os.ReadFile(events)
-	if err != nil || bytes.Count(first, []byte("\n")) != 2500 {
+	if err != nil || bytes.Count(first, []byte("\n")) != 2000 {
 		t.Fatalf("%d lines, %v", bytes.Count(first, []byte("\n")), err)
 	}
 	table, err := os.ReadFile(labels)
-	if err != nil || bytes.Count(table, []byte("\n")) != 2501 || !bytes.HasPrefix(table, []byte("transaction_id,fraud_kind\ntx-000000000000,")) {
+	if err != nil || bytes.Count(table, []byte("\n")) != 2001 || !bytes.HasPrefix(table, []byte("transaction_id,fraud_kind\ntx-000000000000,")) {
 		t.Errorf("labels: %.80s %v", table, err)
 	}
 	if _, _, err := invoke(t, args...); err != nil {

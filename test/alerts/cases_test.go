@@ -169,6 +169,13 @@ func scenarios() []scenario {
 		{"EventTimes", "just below", map[string]string{onTime: "0+955x60", tooLate: "0+45x60"}, silent("40m")},
 		{"EventTimes", "enough", map[string]string{tooLate: "0+70x60", onTime: "0x60"}, fires("40m")},
 		{"EventTimes", "too few to judge", map[string]string{tooLate: "0+60x60", onTime: "0x60"}, silent("40m")},
+		{"RegistryStale", "just over a quarter of an hour", map[string]string{`mlmonitor_registry_last_success_timestamp_seconds{instance="a"}`: "0x60"}, []look{{"14m", 0, ""}, {"25m", 1, `instance="a"`}}},
+		{"RegistryStale", "just under", map[string]string{`mlmonitor_registry_last_success_timestamp_seconds{instance="a"}`: "0+60x60"}, silent("50m")},
+		{"RegistryStale", "minutes", map[string]string{`mlmonitor_registry_last_success_timestamp_seconds{instance="a"}`: "6300x180"}, silent("119m")},
+		{"ModelRefused", "one", map[string]string{`mlmonitor_registry_refused_total{instance="a"}`: "0x10 1x50"}, fires("15m", `instance="a"`)},
+		{"ModelRefused", "none lately", map[string]string{`mlmonitor_registry_refused_total{instance="a"}`: "3x60"}, silent("15m")},
+		{"ModelsDiffer", "two", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="y",instance="b"}`: "1x60"}, []look{{"5m", 0, ""}, {"20m", 1, ""}}},
+		{"ModelsDiffer", "one on both", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60"}, silent("20m")},
 		{"ModelStale", "just over thirty days", map[string]string{`fraud_model_trained_timestamp_seconds{model_version="1",bundle="b"}`: "-2590000x200"}, []look{{"30m", 0, ""}, {"130m", 1, `model_version="1"`}}},
 		{"ModelStale", "just under", map[string]string{`fraud_model_trained_timestamp_seconds{model_version="1",bundle="b"}`: "-2580000x200"}, silent("130m")},
 	}

@@ -41,6 +41,7 @@ func TestEachMissingACLIsNamed(t *testing.T) {
 		{"score", s.topics.Verdicts, kadm.NewACLs().Topics(s.topics.Verdicts).Operations(kadm.OpWrite), []string{"topic " + s.topics.Verdicts, "Write"}},
 		{"score", s.topics.DeadLetters, kadm.NewACLs().Topics(s.topics.DeadLetters).Operations(kadm.OpWrite), []string{"topic " + s.topics.DeadLetters, "Write"}},
 		{"score", s.topics.Verdicts, kadm.NewACLs().Topics(s.topics.Verdicts).Operations(kadm.OpDescribeConfigs), []string{"topic " + s.topics.Verdicts, "DescribeConfigs"}},
+		{"score", s.topics.Models, kadm.NewACLs().Topics(s.topics.Models).Operations(kadm.OpWrite), []string{"topic " + s.topics.Models, "Write"}},
 		{"score", s.topics.DeadLetters, kadm.NewACLs().Topics(s.topics.DeadLetters).Operations(kadm.OpDescribeConfigs), []string{"topic " + s.topics.DeadLetters, "DescribeConfigs"}},
 		{"score", group, kadm.NewACLs().Groups(group).Operations(kadm.OpRead), []string{"group " + group, "Read"}},
 		{"score", group + "-score-1", kadm.NewACLs().TransactionalIDs(group + "-score-1").Operations(kadm.OpWrite), []string{"transactional id " + group + "-score-1", "Write"}},

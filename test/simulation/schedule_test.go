@@ -86,7 +86,7 @@ func run(t *testing.T, s schedule) (o outcome) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, network: newNetwork(), group: "score"}
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.ListenFn(func(string, string) (net.Listener, error) { return w.network, nil }),
-			kfake.SeedTopics(partitions, "in", "out", "dlq"))
+			kfake.SeedTopics(partitions, "in", "out", "dlq"), kfake.SeedTopics(1, "models"))
 		if err != nil {
 			t.Fatal(err)
 		}

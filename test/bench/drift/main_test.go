@@ -10,7 +10,7 @@ import (
 // The stated rate holds on the simulator's stream, whose transactions are not independent, and would not if they were taken for independent.
 func TestTheStreamWithoutDriftRaisesFewAlarms(t *testing.T) {
 	if testing.Short() {
-		t.Skip("lives through eight weeks of transactions")
+		t.Skip("lives through four weeks of transactions")
 	}
 	b, err := scorer.LoadBundle(bundles.Sample(), scorer.Auto)
 	if err != nil {
@@ -20,7 +20,7 @@ func TestTheStreamWithoutDriftRaisesFewAlarms(t *testing.T) {
 	for i, size := range sizes {
 		all[i] = result{Size: size, Features: map[string]int{}}
 	}
-	for first := range uint64(4) {
+	for first := range uint64(2) {
 		stream(b, (first+1)<<32, all)
 	}
 	for _, r := range all {
