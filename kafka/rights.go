@@ -52,8 +52,13 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 		name, allowed := "", int32(0)
 		switch {
 		case r.Topic != "":
+			var seen bool
 			name = "topic " + r.Topic
-			allowed, err = topicRights(ctx, cl, r.Topic)
+			if allowed, seen, err = topicRights(ctx, cl, r.Topic); err == nil && !seen {
+				// The brokers hide all rights on it. What comes first, Read or Write, would let it be seen; of others nothing is known.
+				missing = append(missing, operations[r.Operations[0]]+" "+name)
+				continue
+			}
 		case r.Group != "":
 			name = "group " + r.Group
 			allowed, err = groupRights(ctx, cl, r.Group)
@@ -75,20 +80,20 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 	return missing, nil
 }
 
-// topicRights are bits of kmsg.ACLOperation; none when the topic may not even be seen.
-func topicRights(ctx context.Context, cl *kgo.Client, name string) (int32, error) {
+// topicRights are bits of kmsg.ACLOperation; the topic may not even be seen.
+func topicRights(ctx context.Context, cl *kgo.Client, name string) (rights int32, seen bool, err error) {
 	req := kmsg.NewPtrMetadataRequest()
 	topic := kmsg.NewMetadataRequestTopic()
 	topic.Topic = kmsg.StringPtr(name)
 	req.Topics, req.IncludeTopicAuthorizedOperations = append(req.Topics, topic), true
 	resp, err := req.RequestWith(ctx, cl)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if len(resp.Topics) != 1 || resp.Topics[0].ErrorCode != 0 {
-		return 0, nil
+		return 0, false, nil
 	}
-	return resp.Topics[0].AuthorizedOperations, nil
+	return resp.Topics[0].AuthorizedOperations, true, nil
 }
 
 // groupRights are the same for a group.

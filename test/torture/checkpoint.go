@@ -75,19 +75,23 @@ func (c *checkpoint) settle(ctx context.Context) error {
 		c.find("settled", err.Error())
 	}
 	c.ledger.Close()
+	for _, what := range c.witness.models.wrong() {
+		c.find("models", what)
+	}
 	return nil
 }
 
 // readToTheEnd is nil when the witness has read all that a read_committed reader can.
 func (c *checkpoint) readToTheEnd(ctx context.Context) error {
-	ends, err := c.admin.ListCommittedOffsets(ctx, c.topics.Topics()...)
+	topics := append(c.topics.Topics(), c.topics.Models)
+	ends, err := c.admin.ListCommittedOffsets(ctx, topics...)
 	if err != nil {
 		return err
 	}
 	if err := ends.Error(); err != nil {
 		return err
 	}
-	high, err := c.admin.ListEndOffsets(ctx, c.topics.Topics()...)
+	high, err := c.admin.ListEndOffsets(ctx, topics...)
 	if err != nil {
 		return err
 	}

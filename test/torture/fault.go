@@ -91,7 +91,7 @@ func rises(ctx context.Context, what string, before float64, now func() (float64
 // kinds of faults, all of them.
 func kinds() []kind {
 	var all []kind
-	for _, some := range [][]kind{processKinds(), brokerKinds(), wireKinds(), postgresKinds(), streamKinds(), clockKinds(), embeddedKinds()} {
+	for _, some := range [][]kind{processKinds(), brokerKinds(), wireKinds(), postgresKinds(), streamKinds(), clockKinds(), modelKinds(), embeddedKinds()} {
 		all = append(all, some...)
 	}
 	return all

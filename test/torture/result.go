@@ -128,7 +128,7 @@ type class struct {
 var classes = []class{
 	{"lost", []string{"lost", "audit-lost", "settled", "recovered", "audit-settled", "topic"}},
 	{"doubled", []string{"doubled", "audit-doubled"}},
-	{"torn", []string{"payload", "order", "place", "foreign", "audit-bytes", "audit-phantom", "audit-rows", "backstop", "offsets"}},
+	{"torn", []string{"payload", "order", "place", "foreign", "audit-bytes", "audit-phantom", "audit-rows", "backstop", "offsets", "models"}},
 	{"other", []string{"availability", "counters", "memory", "descriptors", "stop", "exit", "embedded", "witness"}},
 }
 

@@ -50,6 +50,8 @@ type World struct {
 	ballast  string // file that fills the disk of Postgres; "" when that has no disk of its own
 	topics   kafka.Config
 
+	swapped *swapped // the bundles that take turns
+
 	scorers []*Process
 	writers []*Process
 	feeder  *Process
@@ -126,7 +128,10 @@ func newWorld(ctx context.Context, t rig.T, cfg *Config) (*World, error) {
 		return nil, err
 	}
 	var err error
-	if w.witness, err = newWitness(ctx, &w.topics, w.ledger); err != nil {
+	if w.swapped, err = newSwapped(filepath.Join(w.dir, "bundle")); err != nil {
+		return nil, err
+	}
+	if w.witness, err = newWitness(ctx, &w.topics, w.ledger, w.swapped); err != nil {
 		return nil, err
 	}
 	t.Cleanup(w.witness.close)
@@ -235,7 +240,7 @@ func (w *World) newScorer(i int, instance string) (*Process, error) {
 	if i == 1 {
 		members = "2"
 	}
-	return w.process(instance, "score", true, []string{"KAFKA_BROKERS=" + strings.Join(w.brokers[link("score", i)], ","), "BUNDLE_DIR=sample", "SCORE_MEMBERS=" + members,
+	return w.process(instance, "score", true, []string{"KAFKA_BROKERS=" + strings.Join(w.brokers[link("score", i)], ","), "BUNDLE_DIR=" + w.swapped.dir, "MODEL_POLL_INTERVAL=300ms", "SCORE_MEMBERS=" + members,
 		"CONSUMER_SESSION_TIMEOUT=" + memberSession.String(), "CONSUMER_TXN_TIMEOUT=" + txnTimeout.String(), "CONSUMER_HALT_RETRY=500ms"})
 }
 
