@@ -55,14 +55,14 @@ func TestDefaultsAreSound(t *testing.T) {
 
 func TestAWrongVariableIsNamed(t *testing.T) {
 	known := map[string]bool{"OPS_HOST": true} // what it takes, only listening on it tells
-	for _, name := range []string{"TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH", "MODEL", "ALIAS"} {
+	for _, name := range []string{"TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH", "MODEL", "ALIAS", "CHALLENGER_ALIAS"} {
 		known["MLFLOW_"+name] = true // by package registry
 	}
 	known["MODEL_CACHE_DIR"] = true
 	for variable, values := range map[string][]string{
 		"KAFKA_BROKERS": {"nohost", ","}, "KAFKA_TLS": {"maybe"}, "KAFKA_TLS_CA_FILE": {"absent.pem", "config_test.go"}, "KAFKA_TLS_CERT_FILE": {"x"}, "KAFKA_TLS_KEY_FILE": {"x"},
 		"KAFKA_SASL_MECHANISM": {"GSSAPI", "PLAIN"}, "KAFKA_SASL_USERNAME": {"app"}, "KAFKA_SASL_PASSWORD": {"hunter2"}, "KAFKA_ALLOW_OLD_BROKERS": {"perhaps"},
-		"KAFKA_TOPIC_TRANSACTIONS": {"", "..", "verdicts"}, "KAFKA_TOPIC_VERDICTS": {"a b", "transactions"}, "KAFKA_TOPIC_DEAD_LETTERS": {"verdicts"}, "KAFKA_TOPIC_MODELS": {"a b", "verdicts"},
+		"KAFKA_TOPIC_TRANSACTIONS": {"", "..", "verdicts"}, "KAFKA_TOPIC_VERDICTS": {"a b", "transactions"}, "KAFKA_TOPIC_DEAD_LETTERS": {"verdicts"}, "KAFKA_TOPIC_MODELS": {"a b", "verdicts"}, "KAFKA_TOPIC_SHADOW": {"a b", "verdicts"}, "SHADOW_BUDGET": {"-1", "11", "NaN", "much"},
 		"KAFKA_PARTITIONS": {"0", "10001", "six"}, "KAFKA_REPLICATION_FACTOR": {"0", "-2", "40000"},
 		"KAFKA_COMPRESSION": {"brotli"}, "SCORE_MEMBERS": {"0", "65", "two"}, "OPS_PPROF": {"perhaps"},
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},

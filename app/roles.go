@@ -87,7 +87,7 @@ type scorerRole struct {
 func (s *scorerRole) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, stop := context.WithCancel(ctx)
-	group.Go(func() error { return s.watcher.Run(ctx, s.models.Set) })
+	group.Go(func() error { return s.watcher.Run(ctx, s.models.Set, s.models.SetChallenger) })
 	group.Go(func() error {
 		defer stop()
 		return s.Consumer.Run(ctx)

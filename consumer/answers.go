@@ -3,6 +3,7 @@ package consumer
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 
@@ -27,6 +28,7 @@ type answers struct {
 	waiting []*kgo.Record // decoded into the scorer, not scored yet
 	records []kgo.Record
 	dead    []bool             // of each record: it is a dead letter
+	decided []decided          // of each record
 	payload []byte             // what the verdicts' values point to
 	headers []kgo.RecordHeader // what the verdicts' headers point to
 
@@ -134,7 +136,7 @@ func (a *answers) to(b *batch, assigned *assignment, more func()) (ours bool, er
 	a.scorer.Reset()
 	a.waiting = a.waiting[:0]
 	a.records = slices.Grow(a.records[:0], b.records) // now: the client keeps pointers to them
-	a.dead, a.payload, a.headers = a.dead[:0], a.payload[:0], a.headers[:0]
+	a.decided, a.dead, a.payload, a.headers = a.decided[:0], a.dead[:0], a.payload[:0], a.headers[:0]
 	clear(a.decisions)
 	clear(a.classes)
 	if a.counts != nil {
@@ -187,11 +189,13 @@ func (a *answers) add(in *kgo.Record, o *scorer.Outcome) (err error) {
 	out := &a.records[len(a.records)-1]
 	a.dead = append(a.dead, o.Err != nil)
 	if o.Err != nil {
+		a.decided = append(a.decided, decided{probability: math.NaN()})
 		producer.SetDeadLetter(out, in, a.topics.DeadLetters, o.Err, a.bundle.ID.Digest)
 		a.classes[o.Err.Class]++
 		a.quality.AddRefused(o.Err.Rule)
 		return nil
 	}
+	a.decided = append(a.decided, decided{o.Verdict.Probability, o.Verdict.Decision})
 	o.Verdict.Source = schemas.Source{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset}
 	start := len(a.payload)
 	if a.payload, err = o.Verdict.Append(a.payload); err != nil {

@@ -21,6 +21,8 @@ type Config struct {
 	TxnTimeout    time.Duration `envconfig:"CONSUMER_TXN_TIMEOUT" default:"10s" desc:"the broker aborts a transaction after this; readers wait that long for a dead member that does not come back"`
 	Session       time.Duration `envconfig:"CONSUMER_SESSION_TIMEOUT" default:"6s" desc:"the group gives a member's partitions away after this silence"`
 
+	ShadowBudget float64 `envconfig:"SHADOW_BUDGET" default:"1" desc:"time that a challenger may take of what the champion's scoring takes; what is over is not scored by the challenger, and counted"`
+
 	MaxDeadLetterRatio float64       `envconfig:"CONSUMER_MAX_DEAD_LETTER_RATIO" default:"0.5" desc:"share of dead letters in the window above which consumption stops; 1 never stops"`
 	DeadLetterWindow   int           `envconfig:"CONSUMER_DEAD_LETTER_WINDOW" default:"1000" desc:"records over which that share is taken"`
 	HaltRetry          time.Duration `envconfig:"CONSUMER_HALT_RETRY" default:"5s" desc:"time between two looks at the stream while consumption is stopped"`
@@ -58,6 +60,9 @@ func (c *Config) Validate() error {
 	}
 	if !(c.MaxDeadLetterRatio > 0 && c.MaxDeadLetterRatio <= 1) {
 		return fmt.Errorf("CONSUMER_MAX_DEAD_LETTER_RATIO is %v: set it above 0, and to 1 at most", c.MaxDeadLetterRatio)
+	}
+	if !(c.ShadowBudget >= 0 && c.ShadowBudget <= 10) {
+		return fmt.Errorf("SHADOW_BUDGET is %v: set it to 0 … 10", c.ShadowBudget)
 	}
 	if c.DeadLetterWindow < 10 || c.DeadLetterWindow > 100_000 {
 		return fmt.Errorf("CONSUMER_DEAD_LETTER_WINDOW is %d: set it to 10 … 100000", c.DeadLetterWindow)

@@ -32,9 +32,10 @@ func New(cfg Config, topics *kafka.Config, models *Models, log *slog.Logger, reg
 	reg.MustRegister(counted.collector)
 	bundle, _, _ := models.Current()
 	counted.books(bundle)
+	shadows := newShadowBooks(reg, log)
 	c := &Consumer{}
 	for i := range cfg.Members {
-		c.members = append(c.members, newMember(i, cfg, topics, models, counted, log, reg, shared))
+		c.members = append(c.members, newMember(i, cfg, topics, models, counted, shadows, log, reg, shared))
 	}
 	return c
 }

@@ -38,6 +38,7 @@ type member struct {
 	topics   *kafka.Config
 	models   *Models // shared by the members, as the shelf
 	shelf    *shelf
+	shadows  *shadowBooks
 	log      *slog.Logger
 	reg      prometheus.Registerer
 	metrics  *metrics
@@ -54,8 +55,8 @@ type member struct {
 }
 
 // newMember makes member i, from 0, of this process.
-func newMember(i int, cfg Config, topics *kafka.Config, models *Models, books *shelf, log *slog.Logger, reg prometheus.Registerer, shared *metrics) *member {
-	m := &member{name: strconv.Itoa(i + 1), instance: cfg.Instance, cfg: cfg, topics: topics, models: models, shelf: books, reg: reg, metrics: shared,
+func newMember(i int, cfg Config, topics *kafka.Config, models *Models, books *shelf, shadows *shadowBooks, log *slog.Logger, reg prometheus.Registerer, shared *metrics) *member {
+	m := &member{name: strconv.Itoa(i + 1), instance: cfg.Instance, cfg: cfg, topics: topics, models: models, shelf: books, shadows: shadows, reg: reg, metrics: shared,
 		breaker: breaker{limit: cfg.MaxDeadLetterRatio, window: cfg.DeadLetterWindow}, notReady: errors.New("starting")}
 	if i > 0 { // the first keeps the name: a process of one member is called as it is
 		m.instance += ".m" + m.name

@@ -21,6 +21,8 @@ type Models struct {
 	bundle  *scorer.Bundle
 	reason  string
 	changed chan struct{} // closed when there is another
+
+	challenger *scorer.Bundle // nil where there is none
 }
 
 // NewModels begins with a bundle.
@@ -35,6 +37,20 @@ func (m *Models) Set(b *scorer.Bundle, reason string) {
 	m.bundle, m.reason = b, reason
 	close(m.changed)
 	m.changed = make(chan struct{})
+}
+
+// SetChallenger puts a bundle into the champion's shadow; nil takes it away.
+func (m *Models) SetChallenger(b *scorer.Bundle) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.challenger = b
+}
+
+// Challenger gives the bundle in the champion's shadow, nil where there is none.
+func (m *Models) Challenger() *scorer.Bundle {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.challenger
 }
 
 // Current gives the bundle, why it is in force, and what is closed when it no longer is.
@@ -59,6 +75,35 @@ func (s *session) adopt() bool {
 	s.answers = newAnswers(s.topics, b, s.shelf.books(b))
 	s.announcement = announcement{reason: reason, previous: previous}
 	return true
+}
+
+// adoptChallenger takes the challenger that is there now, where its topic is.
+func (s *session) adoptChallenger(ctx context.Context) {
+	b := s.models.Challenger()
+	if b == nil || s.topics.Shadow == "" {
+		s.shadow = nil
+		return
+	}
+	if s.shadow != nil && s.shadow.bundle == b || s.shadows.off() {
+		return
+	}
+	s.shadow = nil
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, topic := range []string{s.topics.Transactions, s.topics.Shadow} {
+		n, err := kafka.PartitionCount(ctx, s.txn.Client(), topic)
+		if err == nil && topic == s.topics.Shadow && n < s.inputs {
+			err = fmt.Errorf("topic %s has %d partitions, %s has %d: run `mlmonitor topics` to grow it", topic, n, s.topics.Transactions, s.inputs)
+		}
+		if err != nil {
+			s.shadows.fail(err)
+			return
+		}
+		s.inputs = n
+	}
+	s.shadow = newShadow(b)
+	s.shadows.challenge(b)
+	s.log.Info("a challenger is in the champion's shadow", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest)
 }
 
 // announcement is what the topic of models is told of the bundle that the session has adopted.

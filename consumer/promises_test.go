@@ -28,6 +28,8 @@ var promises = []struct {
 	{"CountersOfReplicasAddUp", countersOfReplicasAddUp},
 	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
 	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
+	{"AChallengerScoresAndDecidesNothing", aChallengerScoresAndDecidesNothing},
+	{"AFailingChallengerTouchesNothing", aFailingChallengerTouchesNothing},
 	{"AVerdictKeepsKeyPartitionAndTimestamp", aVerdictKeepsItsInputsPlace},
 	{"ADeadLetterKeepsBytesAndHeaders", aDeadLetterKeepsBytesAndHeaders},
 	{"ASecondRunGivesTheSameBytes", aSecondRunGivesTheSameBytes},

@@ -25,6 +25,9 @@ type session struct {
 	sameMember func(*kmsg.TxnOffsetCommitRequest) error
 
 	announcement announcement
+	inputs       int           // partitions of the input, when it was last asked
+	shadow       *shadow       // nil without a challenger
+	spent        time.Duration // on the champion's scores of this batch
 
 	sent   int             // answers of the batch that the client has
 	ended  <-chan struct{} // closed when the brokers have ended the last transaction
@@ -64,6 +67,7 @@ func (s *session) run(ctx, work context.Context) error {
 			return err
 		}
 		swapped := s.adopt()
+		s.adoptChallenger(ctx)
 		if s.batch.polled == 0 {
 			if swapped {
 				if err := s.report(work); err != nil {
@@ -167,7 +171,9 @@ func (s *session) answer(ctx context.Context) error {
 		return err
 	}
 	if admitted {
-		if err := s.produce(ctx); err != nil {
+		if err := s.produce(ctx); errors.Is(err, errShadow) {
+			admitted = false // abort, and do it again without the challenger
+		} else if err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 	}
@@ -211,7 +217,8 @@ func (s *session) score(ctx context.Context) (admitted bool, err error) {
 	if err != nil || !ours {
 		return false, err
 	}
-	s.metrics.scoring.Observe((time.Since(begin) - sending).Seconds() / float64(max(1, s.batch.records)))
+	s.spent = time.Since(begin) - sending
+	s.metrics.scoring.Observe(s.spent.Seconds() / float64(max(1, s.batch.records)))
 	ratio := s.breaker.ratio(s.answers.dead)
 	admitted = s.breaker.admits(s.answers.dead)
 	s.metrics.ratio.WithLabelValues(s.name).Set(ratio)
@@ -233,13 +240,41 @@ func (s *session) produce(ctx context.Context) error {
 		return err
 	}
 	s.send(ctx)
+	shadowed := s.cast(ctx)
 	// Flush before asking for errors: the client waits for its linger otherwise. Bounded: a transaction past its timeout is aborted anyway.
 	flush, cancel := context.WithTimeout(ctx, s.cfg.TxnTimeout)
 	defer cancel()
 	if err := s.txn.Client().Flush(flush); err != nil {
 		return fmt.Errorf("no answer from the brokers within %v: %w", s.cfg.TxnTimeout, err)
 	}
-	return s.delivery.err()
+	if err := s.delivery.err(); err != nil {
+		return err
+	}
+	if shadowed {
+		if failed := s.shadow.failed.Load(); failed != nil {
+			s.shadows.fail(*failed)
+			return fmt.Errorf("%w: %w", errShadow, *failed)
+		}
+	}
+	return nil
+}
+
+// cast has the challenger score the batch, while the champion's answers are on their way; false when it did not.
+func (s *session) cast(ctx context.Context) bool {
+	if s.shadow == nil {
+		return false
+	}
+	s.shadow.count = shadowCount{}
+	if s.shadows.off() {
+		s.shadows.skipped.WithLabelValues("failed").Add(float64(s.batch.records))
+		return false
+	}
+	budget := time.Duration(s.cfg.ShadowBudget * float64(s.spent))
+	err := s.shadow.answer(ctx, &s.batch, s.answers.decided, budget, s.topics.Shadow, func(r *kgo.Record) { s.txn.Produce(ctx, r, s.shadow.done) })
+	if err != nil {
+		s.shadows.fail(err)
+	}
+	return true
 }
 
 // end ends the transaction; commit false aborts it, and rewinds to what was committed before.
@@ -281,6 +316,9 @@ func (s *session) count() {
 		s.metrics.predictions.WithLabelValues(string(d), s.answers.bundle.ID.Version).Add(float64(n))
 	}
 	s.answers.books.commit(s.answers)
+	if s.shadow != nil {
+		s.shadows.commit(&s.shadow.count)
+	}
 	for c, n := range s.answers.classes {
 		s.metrics.deadLetters.WithLabelValues(string(c)).Add(float64(n))
 	}

@@ -48,10 +48,31 @@ func (c *Config) Topics() []string { return []string{c.Transactions, c.Verdicts,
 
 // all are Topics and the topic of models.
 func (c *Config) all() []string {
-	if c.Models == "" {
-		return c.Topics()
+	all := c.Topics()
+	for _, name := range []string{c.Shadow, c.Models} {
+		if name != "" {
+			all = append(all, name)
+		}
 	}
-	return append(c.Topics(), c.Models)
+	return all
+}
+
+// needed are those without which nothing is scored. What stands in the shadow is not among them.
+func (c *Config) needed() []string {
+	return slices.DeleteFunc(c.all(), func(name string) bool { return name == c.Shadow })
+}
+
+// PartitionCount is how many partitions a topic has.
+func PartitionCount(ctx context.Context, cl *kgo.Client, topic string) (int, error) {
+	details, err := kadm.NewClient(cl).ListTopics(ctx, topic)
+	if err != nil {
+		return 0, fmt.Errorf("ask for topic %s: %w", topic, err)
+	}
+	d := details[topic]
+	if d.Err != nil {
+		return 0, fmt.Errorf("topic %s: %w: run `mlmonitor topics` to create it, and let scorers Write it", topic, d.Err)
+	}
+	return len(d.Partitions), nil
 }
 
 // LayOut creates the topics that are missing, or with check only looks for them.
@@ -100,6 +121,11 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Shadow != "" {
+		if counts[cfg.Shadow], err = PartitionCount(ctx, cl, cfg.Shadow); err != nil {
+			return nil, err
+		}
+	}
 	for i := range made {
 		t := &made[i]
 		if t.Partitions = counts[t.Name]; t.Partitions >= counts[cfg.Transactions] || t.Name == cfg.Models {
@@ -144,7 +170,7 @@ func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, err
 		return nil, err
 	}
 	var found []Topic
-	for _, name := range cfg.all() {
+	for _, name := range cfg.needed() {
 		if counts[name] < counts[cfg.Transactions] && name != cfg.Models {
 			return nil, fmt.Errorf("topic %s has %d partitions, %s has %d: run `mlmonitor topics` to grow it", name, counts[name], cfg.Transactions, counts[cfg.Transactions])
 		}
@@ -156,13 +182,13 @@ func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, err
 var errNoTopics = errors.New("topics do not exist")
 
 func partitions(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]int, error) {
-	details, err := adm.ListTopics(ctx, cfg.all()...)
+	details, err := adm.ListTopics(ctx, cfg.needed()...)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	counts := map[string]int{}
 	var missing []string
-	for _, name := range cfg.all() {
+	for _, name := range cfg.needed() {
 		switch d := details[name]; {
 		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
 			missing = append(missing, name)

@@ -20,6 +20,8 @@ type Config struct {
 	Model       string       `envconfig:"MLFLOW_MODEL" default:"fraud-detector" desc:"registered model"`
 	Alias       string       `envconfig:"MLFLOW_ALIAS" default:"champion" desc:"alias of the version that decides"`
 
+	Challenger string `envconfig:"MLFLOW_CHALLENGER_ALIAS" default:"challenger" desc:"alias of the version that is scored in the champion's shadow, where it is set; empty: none"`
+
 	CacheDir string        `envconfig:"MODEL_CACHE_DIR" default:"model-cache" desc:"directory of the last good bundles, so that a start without MLflow works"`
 	Poll     time.Duration `envconfig:"MODEL_POLL_INTERVAL" default:"10s" desc:"time between two looks at what is to decide"`
 }

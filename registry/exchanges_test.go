@@ -90,7 +90,7 @@ func play(w http.ResponseWriter, e exchange) {
 
 func clientOf(t *testing.T, url string, change func(*Config)) *MLflow {
 	t.Helper()
-	cfg := Config{TrackingURI: url, Model: "fraud-detector", Alias: "champion", CacheDir: t.TempDir(), Poll: 1e9}
+	cfg := Config{TrackingURI: url, Model: "fraud-detector", Alias: "champion", Challenger: "challenger", CacheDir: t.TempDir(), Poll: 1e9}
 	if change != nil {
 		change(&cfg)
 	}

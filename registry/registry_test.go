@@ -180,14 +180,14 @@ func (f *fake) drop(name string) {
 	}
 }
 
-// followed is a watcher with what it put in force.
-type followed struct {
+// watched is a watcher with what it put in force.
+type watched struct {
 	*Watcher
 	got  chan string // versions of bundles
 	stop context.CancelFunc
 }
 
-func follow(t *testing.T, m *MLflow) *followed {
+func follow(t *testing.T, m *MLflow) *watched {
 	t.Helper()
 	cfg := m.cfg
 	cfg.Poll = 100 * time.Millisecond
@@ -195,22 +195,28 @@ func follow(t *testing.T, m *MLflow) *followed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &followed{Watcher: w, got: make(chan string, 100)}
+	return &watched{Watcher: w, got: make(chan string, 100)}
 }
 
-func (w *followed) run(t *testing.T) {
+func (w *watched) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := w.Run(ctx, func(b *scorer.Bundle, reason string) { w.got <- b.ID.Version + ": " + reason }); err != nil {
+		if err := w.Run(ctx, func(b *scorer.Bundle, reason string) { w.got <- b.ID.Version + ": " + reason }, func(b *scorer.Bundle) {
+			if b == nil {
+				w.got <- "no challenger"
+				return
+			}
+			w.got <- "challenger " + b.ID.Version
+		}); err != nil {
 			t.Error(err)
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-func (w *followed) next(t *testing.T, want string) {
+func (w *watched) next(t *testing.T, want string) {
 	t.Helper()
 	select {
 	case got := <-w.got:
@@ -222,7 +228,7 @@ func (w *followed) next(t *testing.T, want string) {
 	}
 }
 
-func (w *followed) nothing(t *testing.T, looks float64) {
+func (w *watched) nothing(t *testing.T, looks float64) {
 	t.Helper()
 	from := testutil.ToFloat64(w.metrics.polls)
 	for deadline := time.Now().Add(30 * time.Second); testutil.ToFloat64(w.metrics.polls) < from+looks; time.Sleep(10 * time.Millisecond) {
@@ -280,6 +286,27 @@ func TestTheBundleInForceStaysUntilAnotherHolds(t *testing.T) {
 	w.next(t, "a:")
 }
 
+func TestTheChallengerIsFollowedToo(t *testing.T) {
+	f, m := pushed(t, "a", "b", "c")
+	w := follow(t, m)
+	if _, _, err := w.First(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t)
+	w.nothing(t, 4)
+	for _, v := range []struct{ version, name string }{{"2", "b"}, {"3", "c"}} {
+		if err := m.SetAlias(t.Context(), "challenger", v.version); err != nil {
+			t.Fatal(err)
+		}
+		w.next(t, "challenger "+v.name)
+	}
+	f.set(func(f *fake) { delete(f.aliases, "challenger") })
+	w.next(t, "no challenger")
+	if n := testutil.ToFloat64(w.metrics.failures); n != 0 {
+		t.Errorf("%v failures are counted, since there was no challenger", n)
+	}
+}
+
 func TestAStartWithoutMLflowTakesTheLastGoodBundle(t *testing.T) {
 	f, m := pushed(t, "a", "b")
 	f.set(func(f *fake) { f.down = true })
@@ -325,7 +352,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		if err := m.SetAlias(t.Context(), "champion", fmt.Sprint(i+1)); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := w.Watcher.next(t.Context()); err != nil {
+		if _, _, err := w.Watcher.next(t.Context(), &w.champion); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -342,7 +369,7 @@ func TestADirectoryIsWatched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &followed{Watcher: watcher, got: make(chan string, 100)}
+	w := &watched{Watcher: watcher, got: make(chan string, 100)}
 	if b, _, err := w.First(t.Context()); err != nil || b.ID.Version != "a" {
 		t.Fatalf("first %v, %v", b, err)
 	}

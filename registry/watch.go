@@ -20,11 +20,16 @@ import (
 // Watcher follows what is to decide, and hands each bundle over once it is proved.
 type Watcher struct {
 	cfg     Config
-	source  source
 	prove   Prove
 	log     *slog.Logger
 	metrics *metrics
 
+	champion, challenger followed
+}
+
+// followed is what is known of one alias.
+type followed struct {
+	source  source // nil: nobody is looked for
 	force   string // key of the bundle in force, as the source has it
 	refused string // key of the last one that did not hold: it is not fetched again and again
 }
@@ -61,13 +66,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 // NewWatcher watches the configured source; dir is the bundle's directory where that is not MLflow.
 func NewWatcher(cfg Config, dir string, prove Prove, log *slog.Logger, reg prometheus.Registerer) (*Watcher, error) {
-	w := &Watcher{cfg: cfg, prove: prove, log: log, metrics: newMetrics(reg), source: directory(dir)}
+	w := &Watcher{cfg: cfg, prove: prove, log: log, metrics: newMetrics(reg), champion: followed{source: directory(dir)}}
 	if cfg.UsesMLflow() {
 		client, err := NewMLflow(cfg)
 		if err != nil {
 			return nil, err
 		}
-		w.source = mlflow{client}
+		w.champion.source = mlflow{client, cfg.Alias}
+		if cfg.Challenger != "" {
+			w.challenger.source = mlflow{client, cfg.Challenger}
+		}
 	}
 	return w, nil
 }
@@ -75,7 +83,7 @@ func NewWatcher(cfg Config, dir string, prove Prove, log *slog.Logger, reg prome
 // First gives the bundle to start with. Where MLflow does not answer it is the last good one of the cache; a bundle that does not hold is an error, since nothing is in
 // force that could stay.
 func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
-	b, reason, err := w.next(ctx)
+	b, reason, err := w.next(ctx, &w.champion)
 	if err == nil {
 		return b, reason, nil
 	}
@@ -94,16 +102,17 @@ func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
 	return b, "the last good bundle: the registry gave none at the start", nil
 }
 
-// Run asks again and again until ctx ends, and calls set for each other bundle that holds.
-func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason string)) error {
+// Run asks again and again until ctx ends, and calls set for each other bundle that holds, and challenge for each other challenger, with nil when there is none any more.
+func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason string), challenge func(b *scorer.Bundle)) error {
 	for {
+		w.followChallenger(ctx, challenge)
 		pause := w.cfg.Poll - w.cfg.Poll/10 + rand.N(w.cfg.Poll/5) // replicas do not ask all at once
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(pause):
 		}
-		b, reason, err := w.next(ctx)
+		b, reason, err := w.next(ctx, &w.champion)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -117,46 +126,73 @@ func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason str
 	}
 }
 
+// followChallenger is for the alias of the challenger, which may be nobody's.
+func (w *Watcher) followChallenger(ctx context.Context, challenge func(b *scorer.Bundle)) {
+	if w.challenger.source == nil {
+		return
+	}
+	b, reason, err := w.next(ctx, &w.challenger)
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, ErrNoAlias):
+		if w.challenger.force != "" {
+			w.log.Info("there is no challenger any more")
+			w.challenger.force = ""
+			challenge(nil)
+		}
+	case err != nil:
+		w.log.Warn("the challenger stays as it is", "error", err)
+	case b != nil:
+		w.log.Info("challenger fetched", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "reason", reason)
+		challenge(b)
+	}
+}
+
 // next gives the bundle that is to decide where it is another than the one in force; nil where it is not, or was refused before.
-func (w *Watcher) next(ctx context.Context) (*scorer.Bundle, string, error) {
+func (w *Watcher) next(ctx context.Context, f *followed) (*scorer.Bundle, string, error) {
 	w.metrics.polls.Inc()
-	key, reason, err := w.source.want(ctx)
+	key, reason, err := f.source.want(ctx)
 	if err != nil {
-		w.metrics.failures.Inc()
+		if f != &w.challenger || !errors.Is(err, ErrNoAlias) {
+			w.metrics.failures.Inc()
+		}
 		return nil, "", err
 	}
 	w.metrics.success.SetToCurrentTime()
-	if key == w.force || key == w.refused {
+	if key == f.force || key == f.refused {
 		return nil, "", nil
 	}
-	b, kept, err := w.source.fetch(ctx, key, w.prove)
+	b, kept, err := f.source.fetch(ctx, key, w.prove)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.metrics.refusals.Inc()
 		}
 		if errors.As(err, &badBundle{}) {
-			w.refused = key
+			f.refused = key
 		}
 		return nil, "", err
 	}
-	if kept != "" {
+	if kept != "" && f == &w.champion {
 		if err := remember(w.cfg.CacheDir, kept); err != nil {
 			w.log.Warn("the bundle will not be there after a restart without the registry", "error", err)
 		}
 	}
-	w.force, w.refused = key, ""
+	f.force, f.refused = key, ""
 	return b, reason, nil
 }
 
-// mlflow is the version with the alias.
-type mlflow struct{ client *MLflow }
+// mlflow is the version with an alias.
+type mlflow struct {
+	client *MLflow
+	alias  string
+}
 
 func (m mlflow) want(ctx context.Context) (key, reason string, err error) {
-	v, err := m.client.ByAlias(ctx, m.client.cfg.Alias)
+	v, err := m.client.ByAlias(ctx, m.alias)
 	if err != nil {
 		return "", "", err
 	}
-	reason = fmt.Sprintf("alias %s of %s is version %s", m.client.cfg.Alias, m.client.cfg.Model, v.Version)
+	reason = fmt.Sprintf("alias %s of %s is version %s", m.alias, m.client.cfg.Model, v.Version)
 	if by := v.Tag(tagBy); by != "" {
 		reason += ", by " + by
 	}

@@ -58,6 +58,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 	}
 	poison(t, mlflow.URL, "3")
 	command("promote", "1", "--by", "ann", "--why", "the first")
+	post(t, mlflow.URL+"/api/2.0/mlflow/registered-models/alias", map[string]string{"name": "fraud-detector", "alias": "challenger", "version": "2"})
 
 	var scorers []*process
 	for i := range 2 {
@@ -122,7 +123,22 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 	if under["one"] == 0 || under["two"] == 0 || under["poisoned"] != 0 || under["one"]+under["two"] != int(sent.Transactions-sent.Malformed) {
 		t.Errorf("verdicts under %v of %+v", under, sent)
 	}
-	t.Logf("verdicts under %v; history:\n%s", under, command("history"))
+	shadow := 0
+	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Shadow)
+	if err == nil {
+		err = kafka.Read(t.Context(), &s.topics, s.topics.Shadow, whole, func(r *kafka.Record) error {
+			v, err := schemas.ParseVerdict(r.Value)
+			if err == nil && (v.Bundle.Version != "two" || r.Partition != v.Source.Partition) {
+				err = fmt.Errorf("in the shadow is %s", r.Value)
+			}
+			shadow++
+			return err
+		})
+	}
+	if err != nil || shadow < 1000 {
+		t.Errorf("%d verdicts in the shadow, %v", shadow, err)
+	}
+	t.Logf("%d in the shadow; verdicts under %v; history:\n%s", shadow, under, command("history"))
 }
 
 // verdicts is how many there are.
