@@ -142,6 +142,9 @@ func (f *moveFlags) run(cmd *cobra.Command, move func(context.Context, *registry
 		}
 		f.by = u.Username
 	}
+	if f.wait > 0 && cfg.Alias == cfg.Challenger {
+		return fmt.Errorf("--wait is for the alias that decides: scorers say nothing of a challenger, mlmonitor_challenger_info does")
+	}
 	var topics kafka.Config
 	var c consumer.Config
 	if f.wait > 0 { // before anything is moved
