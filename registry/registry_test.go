@@ -362,6 +362,30 @@ func TestTheCacheIsBounded(t *testing.T) {
 	}
 }
 
+// changing is a source whose bundle is replaced under the first looks.
+type changing struct {
+	source
+	left int
+}
+
+func (c *changing) fetch(ctx context.Context, key string, prove Prove) (*scorer.Bundle, string, error) {
+	if c.left--; c.left >= 0 {
+		return nil, "", errChanging
+	}
+	return c.source.fetch(ctx, key, prove)
+}
+
+func TestAStartWhileTheBundleIsReplacedLooksAgain(t *testing.T) {
+	w, err := NewWatcher(Config{Poll: time.Second}, bundleOf(t, "a"), prove, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.champion.source = &changing{w.champion.source, 2}
+	if b, _, err := w.First(t.Context()); err != nil || b.ID.Version != "a" {
+		t.Errorf("%v, %v", b, err)
+	}
+}
+
 func TestADirectoryIsWatched(t *testing.T) {
 	dir := bundleOf(t, "a")
 	cfg := Config{Poll: 100 * time.Millisecond}

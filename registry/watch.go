@@ -80,10 +80,27 @@ func NewWatcher(cfg Config, dir string, prove Prove, log *slog.Logger, reg prome
 	return w, nil
 }
 
+// A start that falls into the moment in which a directory's bundle is replaced looks again.
+const (
+	changingTries = 50
+	changingPause = 100 * time.Millisecond
+)
+
 // First gives the bundle to start with. Where MLflow does not answer it is the last good one of the cache; a bundle that does not hold is an error, since nothing is in
 // force that could stay.
 func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
 	b, reason, err := w.next(ctx, &w.champion)
+	for range changingTries {
+		if !errors.Is(err, errChanging) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, "", ctx.Err()
+		case <-time.After(changingPause):
+		}
+		b, reason, err = w.next(ctx, &w.champion)
+	}
 	if err == nil {
 		return b, reason, nil
 	}
