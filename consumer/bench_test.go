@@ -1,10 +1,11 @@
 package consumer
 
 import (
-	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/drift"
@@ -39,10 +40,15 @@ type polled struct {
 	failed  delivery
 }
 
-// newPolled has records of two partitions.
-func newPolled(t testing.TB, records int64) *polled {
+// newPolled has records of two partitions, of which a canary decides for a share of the keys.
+func newPolled(t testing.TB, records int64, share float64) *polled {
 	t.Helper()
-	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, sample(t), booksOf(t))}
+	reg := prometheus.NewRegistry()
+	models := NewModels(sample(t), "")
+	models.SetChallenger(version(t, 2), share, "")
+	force, _ := models.Current()
+	counted := &shelf{cfg: drift.Defaults(), collector: &drift.Collectors{}, metrics: newMetrics(reg, models), log: slog.New(slog.DiscardHandler)}
+	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, force, counted)}
 	p.owned.give("", map[string][]int32{"transactions": {0, 1}})
 	topic := kgo.FetchTopic{Topic: "transactions", Partitions: []kgo.FetchPartition{{Partition: 0}, {Partition: 1}}}
 	for i, r := range simulated(t, records) {
@@ -70,8 +76,12 @@ func (p *polled) answer(t testing.TB) {
 }
 
 func TestFromFetchToProduceNothingIsAllocated(t *testing.T) {
-	for _, records := range []int64{1, 16, 256, 2000} {
-		p := newPolled(t, records)
+	for _, c := range []struct {
+		records int64
+		share   float64
+	}{{1, 0}, {16, 0}, {256, 0}, {2000, 0}, {2000, 0.3}} {
+		records := c.records
+		p := newPolled(t, records, c.share)
 		p.answer(t)
 		if len(p.answers.records) != int(records) || len(p.answers.classes) > 0 {
 			t.Fatalf("%d records have %d answers, dead letters %v", records, len(p.answers.records), p.answers.classes)
@@ -87,14 +97,20 @@ func TestFromFetchToProduceNothingIsAllocated(t *testing.T) {
 	}
 }
 
-// BenchmarkAnswer is what a scorer does with a batch, without Kafka: decode, score, decide, write; with and without counting features against the profile.
+// BenchmarkAnswer is what a scorer does with a batch, without Kafka: decode, score, decide, write; with and without counting features against the profile, and with a canary that
+// decides for a tenth of the keys.
 func BenchmarkAnswer(b *testing.B) {
 	const records = 1000
-	for _, counted := range []bool{false, true} {
-		b.Run(fmt.Sprintf("counted=%t", counted), func(b *testing.B) {
-			p := newPolled(b, records)
-			if !counted {
-				p.answers.counts = nil
+	for _, c := range []struct {
+		name    string
+		counted bool
+		share   float64
+	}{{"counted=false", false, 0}, {"counted=true", true, 0}, {"canary", true, 0.1}} {
+		b.Run(c.name, func(b *testing.B) {
+			p := newPolled(b, records, c.share)
+			if !c.counted {
+				p.answers.deciders[0].counts = nil
+				p.answers.deciders[0].books.monitor = nil
 			}
 			p.answer(b) // the memory grows once
 			b.ReportAllocs()
@@ -104,9 +120,4 @@ func BenchmarkAnswer(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/records, "ns/record")
 		})
 	}
-}
-
-// booksOf counts as a process does.
-func booksOf(t testing.TB) *books {
-	return &books{drift.NewMonitor(sample(t).Profile, drift.Defaults()), drift.NewQuality(sample(t).Contract.Rules())}
 }

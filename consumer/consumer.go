@@ -30,8 +30,8 @@ func New(cfg Config, topics *kafka.Config, models *Models, log *slog.Logger, reg
 	}
 	counted := &shelf{cfg: cfg.Drift, collector: &drift.Collectors{}, metrics: shared, log: log}
 	reg.MustRegister(counted.collector)
-	bundle, _, _ := models.Current()
-	counted.books(bundle)
+	force, _ := models.Current()
+	counted.books(force.Champion)
 	shadows := newShadowBooks(reg, log)
 	c := &Consumer{}
 	for i := range cfg.Members {

@@ -146,9 +146,9 @@ func (m *member) live(ctx, work context.Context) error {
 	m.setLife(txn.Client(), assigned)
 	defer m.setLife(nil, nil)
 	m.setReady(nil)
-	bundle, _, _ := m.models.Current()
+	force, _ := m.models.Current()
 	m.log.Info("scoring", "group", m.cfg.Group, "instance", m.instance, "topic", m.topics.Transactions,
-		"bundle", bundle.ID.Name, "version", bundle.ID.Version, "digest", bundle.ID.Digest)
+		"bundle", force.Champion.ID.Name, "version", force.Champion.ID.Version, "digest", force.Champion.ID.Digest)
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go m.watchLag(watching, txn.Client(), assigned)

@@ -26,6 +26,7 @@ type metrics struct {
 	ratio        *prometheus.GaugeVec // by member
 	txnVersion   prometheus.Gauge
 	bundle       *prometheus.GaugeVec
+	canary       *prometheus.GaugeVec
 	trained      *prometheus.GaugeVec
 }
 
@@ -69,6 +70,8 @@ func newMetrics(reg prometheus.Registerer, models *Models) *metrics {
 			Help: "Lowest transaction.version of the brokers; below 2 a crash may lose or double a verdict."}),
 		bundle: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_bundle_info",
 			Help: "1 for the bundle in force."}, []string{"name", "version", "digest"}),
+		canary: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_canary_share",
+			Help: "Share of the keys for which the challenger decides, 0 to 1."}, []string{"name", "version", "digest"}),
 		trained: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "fraud_model_trained_timestamp_seconds",
 			Help: "Event time of the newest transaction in the profile of the bundle in force, Unix seconds: how old its view of the world is."}, []string{"model_version", "bundle"}),
 	}
@@ -79,21 +82,30 @@ func newMetrics(reg prometheus.Registerer, models *Models) *metrics {
 	for _, outcome := range []string{"commit", "abort", "unknown"} {
 		m.transactions.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.lagSeconds, m.halted, m.ratio, m.txnVersion, m.bundle, m.trained)
-	bundle, _, _ := models.Current()
-	m.force(bundle)
+	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.lagSeconds, m.halted, m.ratio, m.txnVersion, m.bundle, m.canary, m.trained)
+	force, _ := models.Current()
+	m.force(force)
 	return m
 }
 
-// force shows which bundle is in force.
-func (m *metrics) force(b *scorer.Bundle) {
+// force shows what is in force.
+func (m *metrics) force(f *Force) {
+	b := f.Champion
 	m.bundle.Reset()
 	m.trained.Reset()
+	m.canary.Reset()
 	m.bundle.WithLabelValues(b.ID.Name, b.ID.Version, b.ID.Digest).Set(1)
 	if p := b.Profile; p != nil && !p.To.IsZero() {
 		m.trained.WithLabelValues(b.ID.Version, drift.ShortDigest(b.ID.Digest)).Set(float64(p.To.Unix()))
 	}
-	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
-		m.predictions.WithLabelValues(string(d), b.ID.Version)
+	deciding := []string{b.ID.Version}
+	if c := f.canary(); c != nil {
+		m.canary.WithLabelValues(c.Bundle.Name, c.Bundle.Version, c.Bundle.Digest).Set(c.Share)
+		deciding = append(deciding, c.Bundle.Version)
+	}
+	for _, version := range deciding {
+		for _, d := range decisionOrder {
+			m.predictions.WithLabelValues(string(d), version)
+		}
 	}
 }

@@ -15,95 +15,99 @@ import (
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
-// Models says which bundle is to decide. It changes between two transactions, never inside one.
+// Force is what is to decide. It is immutable, and changes as a whole.
+type Force struct {
+	Champion   *scorer.Bundle
+	Challenger *scorer.Bundle // nil where there is none, or where it is the champion
+	Share      float64        // of the keys for which the challenger decides, as a canary; 0: it decides nothing
+	Reason     string         // why it is in force, for those who look later
+}
+
+// canary is the bundle that decides for a share of the keys; nil where none does.
+func (f *Force) canary() *schemas.Canary {
+	if f.Challenger == nil || f.Share == 0 {
+		return nil
+	}
+	return &schemas.Canary{Bundle: f.Challenger.ID, Share: f.Share}
+}
+
+// decidesAs says that the two decide alike: a challenger in the shadow decides nothing.
+func (f *Force) decidesAs(g *Force) bool {
+	a, b := f.canary(), g.canary()
+	return f.Champion == g.Champion && (a == nil) == (b == nil) && (a == nil || *a == *b)
+}
+
+// Models says what is in force. It changes between two transactions, never inside one.
 type Models struct {
-	mu      sync.Mutex
-	bundle  *scorer.Bundle
-	reason  string
-	changed chan struct{} // closed when there is another
-
-	challenger *scorer.Bundle // nil where there is none
+	mu         sync.Mutex
+	force      *Force
+	challenger *scorer.Bundle // as it was set: it is none while it is the champion too
+	share      float64
+	changed    chan struct{} // closed when there is another
 }
 
-// NewModels begins with a bundle.
+// NewModels begins with a champion.
 func NewModels(b *scorer.Bundle, reason string) *Models {
-	return &Models{bundle: b, reason: reason, changed: make(chan struct{})}
+	return &Models{force: &Force{Champion: b, Reason: reason}, changed: make(chan struct{})}
 }
 
-// Set puts another bundle in force; reason says why, for those who look later.
+// Set puts another champion in force; reason says why.
 func (m *Models) Set(b *scorer.Bundle, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bundle, m.reason = b, reason
+	m.put(b, reason)
+}
+
+// SetChallenger puts a bundle into the champion's shadow; nil takes it away. For a share of the keys, 0 to schemas.MaxCanaryShare, it decides.
+func (m *Models) SetChallenger(b *scorer.Bundle, share float64, reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.challenger, m.share = b, share
+	m.put(m.force.Champion, reason)
+}
+
+func (m *Models) put(champion *scorer.Bundle, reason string) {
+	next := &Force{Champion: champion, Reason: reason}
+	if m.challenger != nil && m.challenger.ID != champion.ID {
+		next.Challenger, next.Share = m.challenger, m.share
+	}
+	m.force = next
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
 
-// SetChallenger puts a bundle into the champion's shadow; nil takes it away.
-func (m *Models) SetChallenger(b *scorer.Bundle) {
+// Current gives what is in force, and what is closed when it no longer is.
+func (m *Models) Current() (*Force, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.challenger = b
+	return m.force, m.changed
 }
 
-// Challenger gives the bundle in the champion's shadow, nil where there is none.
-func (m *Models) Challenger() *scorer.Bundle {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.challenger
-}
-
-// Current gives the bundle, why it is in force, and what is closed when it no longer is.
-func (m *Models) Current() (b *scorer.Bundle, reason string, changed <-chan struct{}) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.bundle, m.reason, m.changed
-}
-
-// adopt takes the bundle that is in force now, before a transaction begins; true when it is another.
+// adopt takes what is in force now, before a transaction begins; true when another bundle decides, if for a share of the keys.
 func (s *session) adopt() bool {
-	b, reason, _ := s.models.Current()
-	if s.answers != nil && s.answers.bundle == b {
+	next, _ := s.models.Current()
+	before := s.force
+	if before == next {
+		return false
+	}
+	s.force = next
+	if before != nil && before.decidesAs(next) {
 		return false
 	}
 	previous := ""
-	if s.answers != nil {
-		previous = s.answers.bundle.ID.Digest
-		s.log.Info("bundle swapped", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "previous", previous, "reason", reason)
+	if before != nil {
+		previous = before.Champion.ID.Digest
+		b := next.Champion.ID
+		about := []any{"bundle", b.Name, "version", b.Version, "digest", b.Digest, "previous", previous, "reason", next.Reason}
+		if c := next.canary(); c != nil {
+			about = append(about, "canary", c.Bundle.Digest, "share", c.Share)
+		}
+		s.log.Info("bundle swapped", about...)
 	}
-	s.metrics.force(b)
-	s.answers = newAnswers(s.topics, b, s.shelf.books(b))
-	s.announcement = announcement{reason: reason, previous: previous}
+	s.metrics.force(next)
+	s.answers = newAnswers(s.topics, next, s.shelf)
+	s.announcement = announcement{reason: next.Reason, previous: previous}
 	return true
-}
-
-// adoptChallenger takes the challenger that is there now, where its topic is.
-func (s *session) adoptChallenger(ctx context.Context) {
-	b := s.models.Challenger()
-	if b == nil || s.topics.Shadow == "" {
-		s.shadow = nil
-		return
-	}
-	if s.shadow != nil && s.shadow.bundle == b || s.shadows.off() {
-		return
-	}
-	s.shadow = nil
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for _, topic := range []string{s.topics.Transactions, s.topics.Shadow} {
-		n, err := kafka.PartitionCount(ctx, s.txn.Client(), topic)
-		if err == nil && topic == s.topics.Shadow && n < s.inputs {
-			err = fmt.Errorf("topic %s has %d partitions, %s has %d: run `mlmonitor topics` to grow it", topic, n, s.topics.Transactions, s.inputs)
-		}
-		if err != nil {
-			s.shadows.fail(err)
-			return
-		}
-		s.inputs = n
-	}
-	s.shadow = newShadow(b)
-	s.shadows.challenge(b)
-	s.log.Info("a challenger is in the champion's shadow", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest)
 }
 
 // announcement is what the topic of models is told of the bundle that the session has adopted.
@@ -143,10 +147,10 @@ func (s *session) event(ctx context.Context, offsets map[int32]int64) error {
 		return nil
 	}
 	a := &s.announcement
-	event := schemas.ModelEvent{Bundle: s.answers.bundle.ID, Previous: a.previous, Reason: a.reason, Instance: s.instance, Topic: s.topics.Transactions, Offsets: offsets}
+	event := schemas.ModelEvent{Bundle: s.force.Champion.ID, Canary: s.force.canary(), Previous: a.previous, Reason: a.reason, Instance: s.instance, Topic: s.topics.Transactions, Offsets: offsets}
 	value, err := event.Encode()
 	if err != nil {
-		return fmt.Errorf("write the event of bundle %s: %w", s.answers.bundle.ID.Digest, err)
+		return fmt.Errorf("write the event of bundle %s: %w", s.force.Champion.ID.Digest, err)
 	}
 	a.record = kgo.Record{Topic: s.topics.Models, Partition: 0, Key: []byte(s.instance), Value: value}
 	s.txn.Produce(ctx, &a.record, s.delivery.done)
@@ -180,7 +184,7 @@ func (s *session) report(ctx context.Context) error {
 		return fmt.Errorf("no answer from the brokers within %v: %w", s.cfg.TxnTimeout, err)
 	}
 	if err := s.delivery.err(); err != nil {
-		return fmt.Errorf("tell of bundle %s: %w", s.answers.bundle.ID.Digest, err)
+		return fmt.Errorf("tell of bundle %s: %w", s.force.Champion.ID.Digest, err)
 	}
 	// Not by the session, which would wait for half a second where no offset is committed.
 	if err := s.txn.Client().EndTransaction(bounded, kgo.TryCommit); err != nil {
@@ -191,9 +195,9 @@ func (s *session) report(ctx context.Context) error {
 	return nil
 }
 
-// WaitForBundle returns when every member of the group of scorers has said that it has the bundle; waiting is called with the names of those that have not, whenever
+// WaitForBundle returns when every member of the group of scorers has said that it has what is wanted; waiting is called with the names of those that have not, whenever
 // they change. It reads the topic of models, and who is in the group.
-func WaitForBundle(ctx context.Context, topics *kafka.Config, group, digest string, waiting func(members []string)) error {
+func WaitForBundle(ctx context.Context, topics *kafka.Config, group string, wanted func(*schemas.ModelEvent) bool, waiting func(members []string)) error {
 	opts, err := topics.Options()
 	if err != nil {
 		return err
@@ -205,7 +209,7 @@ func WaitForBundle(ctx context.Context, topics *kafka.Config, group, digest stri
 	defer cl.Close()
 	last := ""
 	for {
-		missing, err := without(ctx, kadm.NewClient(cl), topics, group, digest)
+		missing, err := without(ctx, kadm.NewClient(cl), topics, group, wanted)
 		if err != nil {
 			return err
 		}
@@ -225,7 +229,7 @@ func WaitForBundle(ctx context.Context, topics *kafka.Config, group, digest stri
 }
 
 // without are the members whose last word is of another bundle, or that said none.
-func without(ctx context.Context, adm *kadm.Client, topics *kafka.Config, group, digest string) ([]string, error) {
+func without(ctx context.Context, adm *kadm.Client, topics *kafka.Config, group string, wanted func(*schemas.ModelEvent) bool) ([]string, error) {
 	described, err := adm.DescribeGroups(ctx, group)
 	if err == nil {
 		err = described.Error()
@@ -237,13 +241,13 @@ func without(ctx context.Context, adm *kadm.Client, topics *kafka.Config, group,
 	if err != nil {
 		return nil, err
 	}
-	has := map[string]string{}
+	has := map[string]bool{}
 	err = kafka.Read(ctx, topics, topics.Models, whole, func(r *kafka.Record) error {
 		e, err := schemas.ParseModelEvent(r.Value)
 		if err != nil {
 			return fmt.Errorf("%s offset %d: %w", topics.Models, r.Offset, err)
 		}
-		has[e.Instance] = e.Bundle.Digest
+		has[e.Instance] = wanted(&e)
 		return nil
 	})
 	if err != nil {
@@ -259,7 +263,7 @@ func without(ctx context.Context, adm *kadm.Client, topics *kafka.Config, group,
 		if m.InstanceID != nil {
 			name = *m.InstanceID
 		}
-		if has[name] != digest {
+		if !has[name] {
 			missing = append(missing, name)
 		}
 	}

@@ -1,6 +1,8 @@
 package consumer
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,10 +24,10 @@ import (
 )
 
 // version is the sample under another name, and so with another digest.
-func version(t *testing.T, n int) *scorer.Bundle {
+func version(t testing.TB, n int) *scorer.Bundle {
 	t.Helper()
 	b := *loaded()
-	b.ID = schemas.BundleID{Name: "sample", Version: fmt.Sprint(n), Digest: fmt.Sprintf("sha256:%064d", n)}
+	b.ID = schemas.BundleID{Name: "sample", Version: fmt.Sprint(n), Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(fmt.Sprint(n))))}
 	return &b
 }
 
@@ -58,19 +60,14 @@ func (c *cluster) events(t *testing.T) (all []schemas.ModelEvent) {
 // asTold makes sure that each verdict is under the bundle that the topic of models says was in force at its offset, and gives how many there are under each.
 func (c *cluster) asTold(t *testing.T) map[string]int {
 	t.Helper()
-	type change struct {
-		from   int64
-		digest string
-	}
-	told := map[int32][]change{}
+	told := schemas.NewTimeline(c.topics.Transactions)
 	for _, e := range c.events(t) {
 		if e.Topic != c.topics.Transactions || e.Reason == "" || e.Instance == "" {
 			t.Errorf("event %+v", e)
 		}
-		for p, from := range e.Offsets {
-			told[p] = append(told[p], change{from, e.Bundle.Digest})
-		}
+		told.Add(&e)
 	}
+	keys := c.keys(t)
 	under := map[string]int{}
 	for source, answers := range c.answers(t) {
 		for _, a := range answers {
@@ -78,19 +75,32 @@ func (c *cluster) asTold(t *testing.T) map[string]int {
 			if err != nil {
 				continue // a dead letter
 			}
-			said := ""
-			for _, one := range told[source.Partition] {
-				if one.from <= source.Offset {
-					said = one.digest
-				}
-			}
+			said, _ := told.At(source.Partition, source.Offset, keys[source])
 			under[v.Bundle.Version]++
-			if v.Bundle.Digest != said {
-				t.Fatalf("partition %d offset %d is under %s, told was %q: %v", source.Partition, source.Offset, v.Bundle.Digest, said, told[source.Partition])
+			if v.Bundle != said {
+				t.Fatalf("partition %d offset %d is under %v, told was %v", source.Partition, source.Offset, v.Bundle, said)
 			}
 		}
 	}
 	return under
+}
+
+// keys are those of the inputs.
+func (c *cluster) keys(t *testing.T) map[schemas.Source][]byte {
+	t.Helper()
+	whole, err := kafka.Whole(t.Context(), &c.topics, c.topics.Transactions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[schemas.Source][]byte{}
+	err = kafka.Read(t.Context(), &c.topics, c.topics.Transactions, whole, func(r *kafka.Record) error {
+		keys[schemas.Source{Topic: c.topics.Transactions, Partition: r.Partition, Offset: r.Offset}] = bytes.Clone(r.Key)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 // aSwapIsBetweenTransactionsAndTold swaps again and again under load, forwards and back, while members come and go.
@@ -154,11 +164,80 @@ func anIdleMemberTellsOfASwap(t *testing.T, c *cluster) {
 	}
 }
 
+// aCanaryDecidesForItsKeysAndIsTold: for a share of the keys the challenger decides, from an offset that is told until another; of the others it has the shadow.
+func aCanaryDecidesForItsKeysAndIsTold(t *testing.T, c *cluster) {
+	c.topics.Shadow = c.group + ".shadow"
+	layOut(t, c)
+	cfg := c.config("a")
+	cfg.ShadowBudget = 1000
+	m := c.start(t, cfg, version(t, 1))
+	c.send(t, 0, 300, 0)
+	c.answered(t, 300)
+	m.models.SetChallenger(version(t, 2), 0.3, "a canary for three in ten")
+	shadowed(t, m)
+	c.send(t, 300, 1500, 0.02)
+	c.answered(t, 1800)
+	under := c.asTold(t)
+	if n := under["2"]; n < 150 || n > 750 { // 50 customers
+		t.Errorf("the canary has %d of 1500: %v", n, under)
+	}
+	if shown := testutil.ToFloat64(m.members[0].metrics.canary.WithLabelValues("sample", "2", version(t, 2).ID.Digest)); shown != 0.3 {
+		t.Errorf("its share is shown as %v", shown)
+	}
+	eventually(t, "what each decided is counted", func() bool {
+		return predicted(m, "1") == float64(under["1"]) && predicted(m, "2") == float64(under["2"])
+	})
+	inShadow := c.shadowVerdicts(t)
+	for source, answers := range c.answers(t) {
+		if v, err := schemas.ParseVerdict([]byte(answers[0])); err == nil && v.Bundle.Version == "2" {
+			if _, there := inShadow[source]; there {
+				t.Fatalf("%v is decided by the canary, and in the shadow", source)
+			}
+		}
+	}
+	if len(inShadow) < 500 {
+		t.Errorf("only %d are in the shadow", len(inShadow))
+	}
+
+	m.models.SetChallenger(version(t, 2), 0, "no canary any more")
+	eventually(t, "all know of it", func() bool {
+		last := map[string]schemas.ModelEvent{}
+		for _, e := range c.events(t) {
+			last[e.Instance] = e
+		}
+		for _, e := range last {
+			if e.Canary != nil || e.Reason != "no canary any more" {
+				return false
+			}
+		}
+		return true
+	})
+	c.send(t, 1800, 500, 0)
+	c.answered(t, 2300)
+	if now := c.asTold(t); now["2"] != under["2"] {
+		t.Errorf("after its end the canary decides on: %v, before %v", now, under)
+	}
+	m.models.SetChallenger(version(t, 2), 0.3, "the canary becomes champion")
+	m.models.Set(version(t, 2), "promoted")
+	if f, _ := m.models.Current(); f.Challenger != nil || f.canary() != nil {
+		t.Errorf("a champion is its own challenger: %+v", f)
+	}
+}
+
+// predicted is how many verdicts are counted under a version.
+func predicted(m *running, version string) (n float64) {
+	for _, d := range decisionOrder {
+		n += testutil.ToFloat64(m.members[0].metrics.predictions.WithLabelValues(string(d), version))
+	}
+	return n
+}
+
 // A thousand bundles, one after the other, leave no counters and no memory behind.
 func TestAThousandSwapsLeaveNothingBehind(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	first := version(t, 0)
-	m := newMetrics(reg, NewModels(first, ""))
+	models := NewModels(first, "")
+	m := newMetrics(reg, models)
 	s := &shelf{cfg: drift.Defaults(), collector: &drift.Collectors{}, metrics: m, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	reg.MustRegister(s.collector)
 	s.books(first)
@@ -171,9 +250,13 @@ func TestAThousandSwapsLeaveNothingBehind(t *testing.T) {
 	var early uint64
 	for n := 1; n <= 1000; n++ {
 		b := version(t, n)
-		m.force(b)
-		answers := newAnswers(&kafka.Config{Verdicts: "out", DeadLetters: "dlq"}, b, s.books(b))
-		answers.books.commit(answers)
+		models.Set(b, "")
+		models.SetChallenger(version(t, -n), 0.1*float64(n%2), "") // every second is a canary
+		force, _ := models.Current()
+		m.force(force)
+		for _, d := range newAnswers(&kafka.Config{Verdicts: "out", DeadLetters: "dlq"}, force, s).deciders {
+			d.commit()
+		}
 		if n == 100 {
 			early = heap()
 		}

@@ -28,6 +28,7 @@ var promises = []struct {
 	{"CountersOfReplicasAddUp", countersOfReplicasAddUp},
 	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
 	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
+	{"ACanaryDecidesForItsKeysAndIsTold", aCanaryDecidesForItsKeysAndIsTold},
 	{"AChallengerScoresAndDecidesNothing", aChallengerScoresAndDecidesNothing},
 	{"AFailingChallengerTouchesNothing", aFailingChallengerTouchesNothing},
 	{"AVerdictKeepsKeyPartitionAndTimestamp", aVerdictKeepsItsInputsPlace},

@@ -24,10 +24,11 @@ type session struct {
 	// Made once, as every commit's context holds it.
 	sameMember func(*kmsg.TxnOffsetCommitRequest) error
 
+	force        *Force // adopted
 	announcement announcement
-	inputs       int           // partitions of the input, when it was last asked
 	shadow       *shadow       // nil without a challenger
-	spent        time.Duration // on the champion's scores of this batch
+	admission    *admission    // of the challenger that is to be the shadow; nil where none waits
+	spent        time.Duration // on the scores of this batch that decide
 
 	sent   int             // answers of the batch that the client has
 	ended  <-chan struct{} // closed when the brokers have ended the last transaction
@@ -62,6 +63,7 @@ func options(cfg *Config, instance, transactionalID string, topics *kafka.Config
 // run answers batches until ctx ends (nil) or the client can go on no longer. work outlives ctx for a while: within it an open
 // transaction is ended.
 func (s *session) run(ctx, work context.Context) error {
+	s.adoptChallenger(ctx)
 	for ctx.Err() == nil {
 		if err := s.gather(ctx); err != nil {
 			return err
@@ -116,28 +118,28 @@ func (s *session) gather(ctx context.Context) error {
 	return nil
 }
 
-// wait polls until there are records, or another bundle is in force: that is told also where nothing is to be scored.
+// wait polls until there are records, or another bundle is in force: that is told also where nothing is to be scored; or until it is known whether a challenger is admitted.
 func (s *session) wait(ctx context.Context) error {
-	_, _, changed := s.models.Current()
+	now, changed := s.models.Current()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if s.swapped() {
+	if now != s.force {
 		stop()
+	}
+	var admitted chan struct{} // nil: never
+	if s.admission != nil {
+		admitted = s.admission.done
 	}
 	go func() {
 		select {
 		case <-changed:
 			stop()
+		case <-admitted:
+			stop()
 		case <-ctx.Done():
 		}
 	}()
 	return s.poll(ctx)
-}
-
-// swapped says that another bundle is in force than the one that was adopted.
-func (s *session) swapped() bool {
-	b, _, _ := s.models.Current()
-	return b != s.answers.bundle
 }
 
 // poll waits for records, at most until ctx ends, and adds what is there.
@@ -312,10 +314,12 @@ func (s *session) count() {
 		s.metrics.latency.Observe(max(0, now.Sub(run.inputs[0].Timestamp).Seconds()))
 		s.assigned.answered(run.partition, run.inputs[len(run.inputs)-1].Timestamp)
 	}
-	for d, n := range s.answers.decisions {
-		s.metrics.predictions.WithLabelValues(string(d), s.answers.bundle.ID.Version).Add(float64(n))
+	for _, d := range s.answers.deciders {
+		for decision, n := range d.decisions {
+			s.metrics.predictions.WithLabelValues(string(decision), d.bundle.ID.Version).Add(float64(n))
+		}
+		d.commit()
 	}
-	s.answers.books.commit(s.answers)
 	if s.shadow != nil {
 		s.shadows.commit(&s.shadow.count)
 	}

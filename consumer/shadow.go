@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/drift"
+	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
@@ -51,10 +52,72 @@ func newShadow(b *scorer.Bundle) *shadow {
 	return s
 }
 
-// decided is what the champion made of an input: a probability and a decision, or none.
+// admission looks, beside the work, whether a challenger can be published: whether its topic is there, and has the partitions of the input.
+type admission struct {
+	of   *scorer.Bundle
+	done chan struct{} // closed when it is known
+	err  error         // valid then
+}
+
+// admissionTimeout bounds what the brokers may take to say so.
+const admissionTimeout = 5 * time.Second
+
+func admit(ctx context.Context, b *scorer.Bundle, cl *kgo.Client, topics *kafka.Config) *admission {
+	a := &admission{of: b, done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		ctx, cancel := context.WithTimeout(ctx, admissionTimeout)
+		defer cancel()
+		inputs, err := kafka.PartitionCount(ctx, cl, topics.Transactions)
+		if err == nil {
+			var n int
+			if n, err = kafka.PartitionCount(ctx, cl, topics.Shadow); err == nil && n < inputs {
+				err = fmt.Errorf("topic %s has %d partitions, %s has %d: run `mlmonitor topics` to grow it", topics.Shadow, n, topics.Transactions, inputs)
+			}
+		}
+		a.err = err
+	}()
+	return a
+}
+
+// adoptChallenger takes the challenger that is there now, once its topic is known to be.
+func (s *session) adoptChallenger(ctx context.Context) {
+	b := s.force.Challenger
+	if b == nil || s.topics.Shadow == "" {
+		if s.shadow != nil {
+			s.shadows.challenge(nil)
+		}
+		s.shadow, s.admission = nil, nil
+		return
+	}
+	if s.shadow != nil && s.shadow.bundle == b || s.shadows.off() {
+		return
+	}
+	s.shadow = nil
+	if s.admission == nil || s.admission.of != b {
+		s.admission = admit(ctx, b, s.txn.Client(), s.topics)
+	}
+	select {
+	case <-s.admission.done:
+	default:
+		return
+	}
+	err := s.admission.err
+	s.admission = nil
+	if err != nil {
+		s.shadows.fail(err)
+		return
+	}
+	s.shadow = newShadow(b)
+	s.shadows.challenge(b)
+	s.log.Info("a challenger is in the champion's shadow", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest)
+}
+
+// decided is what was made of an input: a probability and a decision, or none.
 type decided struct {
 	probability float64 // NaN: it is a dead letter
 	decision    schemas.Decision
+	byChampion  bool // a canary decided otherwise
 }
 
 // answer scores the inputs that the champion gave a verdict, in order, while there is time, and sends what comes of it. The champion's answers are sent already.
@@ -92,7 +155,7 @@ func (s *shadow) answer(ctx context.Context, b *batch, champion []decided, budge
 		for _, in := range run.inputs {
 			c := champion[at]
 			at++
-			if math.IsNaN(c.probability) {
+			if math.IsNaN(c.probability) || !c.byChampion {
 				continue
 			}
 			if len(inputs) == shadowAtOnce {
@@ -204,7 +267,7 @@ func (s *shadowBooks) psi() float64 {
 	return psi
 }
 
-// challenge begins anew with another challenger; members take it one after the other.
+// challenge begins anew with another challenger, or with none; members take it one after the other.
 func (s *shadowBooks) challenge(b *scorer.Bundle) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,6 +279,9 @@ func (s *shadowBooks) challenge(b *scorer.Bundle) {
 	clear(s.bins[1])
 	s.paused = time.Time{}
 	s.info.Reset()
+	if b == nil {
+		return
+	}
 	s.info.WithLabelValues(b.ID.Name, b.ID.Version, b.ID.Digest).Set(1)
 }
 

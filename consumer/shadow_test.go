@@ -19,6 +19,12 @@ func pairs(m *running) (n float64) {
 	return n
 }
 
+// shadowed returns when a process has its challenger in the shadow.
+func shadowed(t *testing.T, m *running) {
+	t.Helper()
+	eventually(t, "the challenger is in the shadow", func() bool { return testutil.CollectAndCount(m.members[0].shadows.info) == 1 })
+}
+
 // shadowVerdicts are those of the topic in the shadow, by source.
 func (c *cluster) shadowVerdicts(t *testing.T) map[schemas.Source]schemas.Verdict {
 	t.Helper()
@@ -52,32 +58,33 @@ func aChallengerScoresAndDecidesNothing(t *testing.T, c *cluster) {
 	m := c.start(t, cfg, version(t, 1))
 	c.send(t, 0, 200, 0)
 	c.answered(t, 200)
-	m.models.SetChallenger(version(t, 2))
+	m.models.SetChallenger(version(t, 2), 0, "to compare")
+	shadowed(t, m)
 	c.send(t, 200, 800, 0.02)
 	found := c.answered(t, 1000)
 	if under := c.asTold(t); under["2"] != 0 {
 		t.Errorf("the challenger decides: %v", under)
 	}
 	eventually(t, "the challenger has scored", func() bool { return len(c.shadowVerdicts(t)) > 0 && pairs(m) == float64(len(c.shadowVerdicts(t))) })
-	shadowed := c.shadowVerdicts(t)
-	for source, v := range shadowed {
+	inShadow := c.shadowVerdicts(t)
+	for source, v := range inShadow {
 		champion, err := schemas.ParseVerdict([]byte(found[source][0]))
 		if err != nil || v.Bundle.Version != "2" || champion.Probability != v.Probability || champion.Decision != v.Decision {
 			t.Fatalf("%v in the shadow is %+v, the champion's %+v, %v", source, v, champion, err)
 		}
 	}
-	if n := len(shadowed); n < 700 || n > 800 {
+	if n := len(inShadow); n < 700 || n > 800 {
 		t.Errorf("%d of 800 are in the shadow", n)
 	}
 	if psi := m.members[0].shadows.psi(); psi != 0 {
 		t.Errorf("PSI of the same model is %v", psi)
 	}
 
-	m.models.SetChallenger(nil)
+	m.models.SetChallenger(nil, 0, "enough")
 	c.send(t, 1000, 100, 0)
 	c.answered(t, 1100)
-	if n := len(c.shadowVerdicts(t)); n != len(shadowed) {
-		t.Errorf("without a challenger %d are in the shadow, %d were", n, len(shadowed))
+	if n := len(c.shadowVerdicts(t)); n != len(inShadow) {
+		t.Errorf("without a challenger %d are in the shadow, %d were", n, len(inShadow))
 	}
 }
 
@@ -85,7 +92,8 @@ func aChallengerScoresAndDecidesNothing(t *testing.T, c *cluster) {
 func aFailingChallengerTouchesNothing(t *testing.T, c *cluster) {
 	c.topics.Shadow = c.group + ".absent"
 	m := c.start(t, c.config("a"), version(t, 1))
-	m.models.SetChallenger(version(t, 2))
+	m.models.SetChallenger(version(t, 2), 0, "to compare")
+	eventually(t, "the challenger is left alone", m.members[0].shadows.off)
 	c.send(t, 0, 300, 0.02)
 	c.answered(t, 300)
 	if err := m.Ready(t.Context()); err != nil {
@@ -100,7 +108,8 @@ func aFailingChallengerTouchesNothing(t *testing.T, c *cluster) {
 
 	layOut(t, c)
 	again := c.start(t, c.config("a"), version(t, 1)) // no time: SHADOW_BUDGET is 0
-	again.models.SetChallenger(version(t, 2))
+	again.models.SetChallenger(version(t, 2), 0, "to compare")
+	shadowed(t, again)
 	c.send(t, 300, 600, 0)
 	c.answered(t, 900)
 	eventually(t, "what there is no time for is counted", func() bool {

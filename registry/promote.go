@@ -30,6 +30,7 @@ type Promotion struct {
 	Previous string    `json:"previous,omitempty"`
 	By       string    `json:"by"`
 	Why      string    `json:"why"`
+	Share    float64   `json:"share,omitempty"` // of the keys, of a challenger that is a canary
 	At       time.Time `json:"at"`
 }
 
@@ -50,45 +51,69 @@ func (m *MLflow) History(ctx context.Context) ([]Promotion, error) {
 	return all, nil
 }
 
-// Promote moves the alias to a version whose bundle holds, and writes down who, when and why. The tags are written first: an alias that has moved has its reason.
+// Promote moves the alias to a version whose bundle holds, and writes down who, when and why. The tags are written first: an alias that has moved has its reason. The version is no
+// canary then, nor is the one before: were it, it would decide on after a rollback.
 func (m *MLflow) Promote(ctx context.Context, version, by, why string, prove Prove) (Promotion, error) {
-	if strings.TrimSpace(by) == "" || strings.TrimSpace(why) == "" || len(by) > 100 || len(why) > 200 {
-		return Promotion{}, errors.New("a promotion needs who (at most 100 bytes) and why (at most 200): those who look later will ask")
-	}
 	p := Promotion{Alias: m.cfg.Alias, Version: version, By: by, Why: why, At: time.Now().UTC().Truncate(time.Second)}
-	if _, err := m.Get(ctx, version); err != nil {
+	if err := p.named(); err != nil {
+		return p, err
+	}
+	v, err := m.Get(ctx, version)
+	if err != nil {
 		return p, err
 	}
 	if _, _, err := m.Fetch(ctx, version, prove); err != nil {
 		return p, fmt.Errorf("not promoted: %w", err)
 	}
+	leaving := []ModelVersion{v}
 	before, err := m.ByAlias(ctx, m.cfg.Alias)
 	switch {
 	case err == nil:
 		p.Previous = before.Version
+		leaving = append(leaving, before)
 	case !errors.Is(err, ErrNoAlias):
 		return p, err
 	}
+	for _, v := range leaving {
+		if share := v.Tag(tagCanary); share != "" && share != "0" {
+			if err := m.SetTag(ctx, v.Version, tagCanary, "0"); err != nil {
+				return p, err
+			}
+		}
+	}
+	return p, m.write(ctx, p, func() error { return m.SetAlias(ctx, m.cfg.Alias, version) })
+}
+
+// named refuses what nobody would know the reason of.
+func (p *Promotion) named() error {
+	if strings.TrimSpace(p.By) == "" || strings.TrimSpace(p.Why) == "" || len(p.By) > 100 || len(p.Why) > 200 {
+		return errors.New("a promotion needs who (at most 100 bytes) and why (at most 200): those who look later will ask")
+	}
+	return nil
+}
+
+// write writes down who, when and why, does it, and adds it to the history.
+func (m *MLflow) write(ctx context.Context, p Promotion, do func() error) error {
 	history, err := m.History(ctx)
 	if err != nil {
-		return p, err
+		return err
 	}
 	if history = append(history, p); len(history) > maxHistory {
 		history = history[len(history)-maxHistory:]
 	}
 	text, err := json.Marshal(history)
 	if err != nil {
-		return p, err
+		return err
 	}
-	for _, tag := range []Tag{{tagBy, by}, {tagWhy, why}, {tagAt, p.At.Format(time.RFC3339)}} {
-		if err := m.SetTag(ctx, version, tag.Key, tag.Value); err != nil {
-			return p, err
+	for _, tag := range []Tag{{tagBy, p.By}, {tagWhy, p.Why}, {tagAt, p.At.Format(time.RFC3339)}} {
+		if err := m.SetTag(ctx, p.Version, tag.Key, tag.Value); err != nil {
+			return err
 		}
 	}
-	if err := m.SetAlias(ctx, m.cfg.Alias, version); err != nil {
-		return p, err
+	if err := do(); err != nil {
+		return err
 	}
-	return p, m.SetModelTag(ctx, tagHistory, string(text))
+	return m.SetModelTag(ctx, tagHistory, string(text))
 }
 
 // Rollback promotes the version that had the alias before the last move.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,8 +96,17 @@ func contract(t *testing.T, m *MLflow) {
 	if err != nil || len(history) != 3 || history[2].By != "bob" || history[1].Version != "3" || history[0].At.IsZero() {
 		t.Errorf("history %+v, %v", history, err)
 	}
+	if err := m.SetAlias(ctx, "challenger", "3"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Canary(ctx, 0.05, "ann", "a little", prove); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := m.ByAlias(ctx, "challenger"); err != nil || v.Tag(tagCanary) != "0.05" || v.Tag(tagWhy) != "a little" {
+		t.Errorf("the canary is %+v, %v", v, err)
+	}
 	versions, err := m.Versions(ctx)
-	if err != nil || len(versions) != 3 || versions[0].Version != "3" || !slices.Equal(versions[2].Aliases, []string{"champion"}) || len(versions[0].Aliases) != 0 {
+	if err != nil || len(versions) != 3 || versions[0].Version != "3" || !slices.Equal(versions[2].Aliases, []string{"champion"}) || !slices.Equal(versions[0].Aliases, []string{"challenger"}) {
 		t.Errorf("versions %+v, %v", versions, err)
 	}
 	for version, digest := range digests {
@@ -203,12 +213,12 @@ func (w *watched) run(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := w.Run(ctx, func(b *scorer.Bundle, reason string) { w.got <- b.ID.Version + ": " + reason }, func(b *scorer.Bundle) {
+		if err := w.Run(ctx, func(b *scorer.Bundle, reason string) { w.got <- b.ID.Version + ": " + reason }, func(b *scorer.Bundle, share float64, reason string) {
 			if b == nil {
 				w.got <- "no challenger"
 				return
 			}
-			w.got <- "challenger " + b.ID.Version
+			w.got <- fmt.Sprintf("challenger %s, %v: %s", b.ID.Version, share, reason)
 		}); err != nil {
 			t.Error(err)
 		}
@@ -298,12 +308,74 @@ func TestTheChallengerIsFollowedToo(t *testing.T) {
 		if err := m.SetAlias(t.Context(), "challenger", v.version); err != nil {
 			t.Fatal(err)
 		}
-		w.next(t, "challenger "+v.name)
+		w.next(t, "challenger "+v.name+", 0")
 	}
-	f.set(func(f *fake) { delete(f.aliases, "challenger") })
-	w.next(t, "no challenger")
 	if n := testutil.ToFloat64(w.metrics.failures); n != 0 {
 		t.Errorf("%v failures are counted, since there was no challenger", n)
+	}
+	if _, err := m.Canary(t.Context(), 0.05, "ann", "a little", prove); err != nil {
+		t.Fatal(err)
+	}
+	w.next(t, "challenger c, 0.05: alias challenger of fraud-detector is version 3 and decides for 0.05 of the keys, by ann: a little")
+	f.set(func(f *fake) {
+		v := f.version("3")
+		v.Tags = []Tag{{tagCanary, "0.9"}}
+	})
+	w.nothing(t, 4) // no share: it stays as it is
+	f.set(func(f *fake) { f.version("3").Tags = nil })
+	w.next(t, "challenger c, 0:")
+	f.set(func(f *fake) { delete(f.aliases, "challenger") })
+	w.next(t, "no challenger")
+}
+
+func TestNobodyIsACanaryWithoutReason(t *testing.T) {
+	_, m := pushed(t, "a", "b")
+	ctx := t.Context()
+	refused := func(share float64, why, says string) {
+		t.Helper()
+		if _, err := m.Canary(ctx, share, "ann", why, prove); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("share %v because of %q: %v, want %q", share, why, err, says)
+		}
+	}
+	refused(0.1, "no challenger", "no version has the alias challenger")
+	if err := m.SetAlias(ctx, "challenger", "1"); err != nil {
+		t.Fatal(err)
+	}
+	refused(0.1, "it is champion", "decides all there is")
+	if err := m.SetAlias(ctx, "challenger", "2"); err != nil {
+		t.Fatal(err)
+	}
+	refused(0.51, "too much", "share")
+	refused(math.NaN(), "none", "share")
+	refused(-0.1, "none", "share")
+	refused(0.1, "", "why")
+	if p, err := m.Canary(ctx, 0.1, "ann", "a tenth", prove); err != nil || p.Version != "2" {
+		t.Fatal(p, err)
+	}
+	history, err := m.History(ctx)
+	if err != nil || len(history) != 1 || history[0].Share != 0.1 || history[0].Alias != "challenger" {
+		t.Errorf("history %+v, %v", history, err)
+	}
+	// Promoted, it is no canary any more, and stays none when it is rolled back.
+	for range 2 {
+		if _, err := m.Promote(ctx, "2", "ann", "better", prove); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := m.Get(ctx, "2"); err != nil || v.Tag(tagCanary) != "0" {
+			t.Errorf("a champion is a canary: %+v, %v", v, err)
+		}
+		if err := m.SetTag(ctx, "2", tagCanary, "0.2"); err != nil { // by hand
+			t.Fatal(err)
+		}
+		if _, err := m.Rollback(ctx, "ann", "worse", prove); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := m.Get(ctx, "2"); err != nil || v.Tag(tagCanary) != "0" {
+			t.Errorf("what was rolled back is a canary: %+v, %v", v, err)
+		}
+		if err := m.SetTag(ctx, "2", tagCanary, "0.2"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -31,13 +31,22 @@ type Watcher struct {
 type followed struct {
 	source  source // nil: nobody is looked for
 	force   string // key of the bundle in force, as the source has it
+	bundle  *scorer.Bundle
+	share   float64
 	refused string // key of the last one that did not hold: it is not fetched again and again
+}
+
+// wish is what is to be in force.
+type wish struct {
+	key    string  // another key is another bundle
+	share  float64 // of the keys that a challenger decides
+	reason string  // why, for people
 }
 
 // source is where bundles come from.
 type source interface {
-	// want names what is to decide: another key is another bundle. reason says why, for people.
-	want(ctx context.Context) (key, reason string, err error)
+	// want names what is to be in force.
+	want(ctx context.Context) (wish, error)
 	// fetch gets and proves it; kept is a directory of the cache, "" where there is none.
 	fetch(ctx context.Context, key string, prove Prove) (b *scorer.Bundle, kept string, err error)
 }
@@ -89,7 +98,7 @@ const (
 // First gives the bundle to start with. Where MLflow does not answer it is the last good one of the cache; a bundle that does not hold is an error, since nothing is in
 // force that could stay.
 func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
-	b, reason, err := w.next(ctx, &w.champion)
+	b, wish, err := w.next(ctx, &w.champion)
 	for range changingTries {
 		if !errors.Is(err, errChanging) {
 			break
@@ -99,10 +108,10 @@ func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
 			return nil, "", ctx.Err()
 		case <-time.After(changingPause):
 		}
-		b, reason, err = w.next(ctx, &w.champion)
+		b, wish, err = w.next(ctx, &w.champion)
 	}
 	if err == nil {
-		return b, reason, nil
+		return b, wish.reason, nil
 	}
 	if !w.cfg.UsesMLflow() {
 		return nil, "", err
@@ -119,8 +128,8 @@ func (w *Watcher) First(ctx context.Context) (*scorer.Bundle, string, error) {
 	return b, "the last good bundle: the registry gave none at the start", nil
 }
 
-// Run asks again and again until ctx ends, and calls set for each other bundle that holds, and challenge for each other challenger, with nil when there is none any more.
-func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason string), challenge func(b *scorer.Bundle)) error {
+// Run asks again and again until ctx ends, and calls set for each other bundle that holds, and challenge for each other challenger or share of one, with nil when there is none any more.
+func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason string), challenge func(b *scorer.Bundle, share float64, reason string)) error {
 	for {
 		w.followChallenger(ctx, challenge)
 		pause := w.cfg.Poll - w.cfg.Poll/10 + rand.N(w.cfg.Poll/5) // replicas do not ask all at once
@@ -129,7 +138,7 @@ func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason str
 			return nil
 		case <-time.After(pause):
 		}
-		b, reason, err := w.next(ctx, &w.champion)
+		b, wish, err := w.next(ctx, &w.champion)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -137,65 +146,67 @@ func (w *Watcher) Run(ctx context.Context, set func(b *scorer.Bundle, reason str
 			w.log.Warn("the bundle in force stays", "error", err)
 		case b != nil:
 			w.metrics.swaps.Inc()
-			w.log.Info("bundle fetched", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "reason", reason)
-			set(b, reason)
+			w.log.Info("bundle fetched", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "reason", wish.reason)
+			set(b, wish.reason)
 		}
 	}
 }
 
 // followChallenger is for the alias of the challenger, which may be nobody's.
-func (w *Watcher) followChallenger(ctx context.Context, challenge func(b *scorer.Bundle)) {
-	if w.challenger.source == nil {
+func (w *Watcher) followChallenger(ctx context.Context, challenge func(b *scorer.Bundle, share float64, reason string)) {
+	f := &w.challenger
+	if f.source == nil {
 		return
 	}
-	b, reason, err := w.next(ctx, &w.challenger)
+	b, wish, err := w.next(ctx, f)
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(err, ErrNoAlias):
-		if w.challenger.force != "" {
+		if f.force != "" {
 			w.log.Info("there is no challenger any more")
-			w.challenger.force = ""
-			challenge(nil)
+			f.force, f.bundle = "", nil
+			challenge(nil, 0, "there is no challenger any more")
 		}
 	case err != nil:
 		w.log.Warn("the challenger stays as it is", "error", err)
-	case b != nil:
-		w.log.Info("challenger fetched", "bundle", b.ID.Name, "version", b.ID.Version, "digest", b.ID.Digest, "reason", reason)
-		challenge(b)
+	case b != nil || wish.key == f.force && wish.share != f.share:
+		f.share = wish.share
+		w.log.Info("challenger", "bundle", f.bundle.ID.Name, "version", f.bundle.ID.Version, "digest", f.bundle.ID.Digest, "share", f.share, "reason", wish.reason)
+		challenge(f.bundle, f.share, wish.reason)
 	}
 }
 
-// next gives the bundle that is to decide where it is another than the one in force; nil where it is not, or was refused before.
-func (w *Watcher) next(ctx context.Context, f *followed) (*scorer.Bundle, string, error) {
+// next gives the bundle that is to be in force where it is another than the one that is; nil where it is not, or was refused before.
+func (w *Watcher) next(ctx context.Context, f *followed) (*scorer.Bundle, wish, error) {
 	w.metrics.polls.Inc()
-	key, reason, err := f.source.want(ctx)
+	want, err := f.source.want(ctx)
 	if err != nil {
 		if f != &w.challenger || !errors.Is(err, ErrNoAlias) {
 			w.metrics.failures.Inc()
 		}
-		return nil, "", err
+		return nil, want, err
 	}
 	w.metrics.success.SetToCurrentTime()
-	if key == f.force || key == f.refused {
-		return nil, "", nil
+	if want.key == f.force || want.key == f.refused {
+		return nil, want, nil
 	}
-	b, kept, err := f.source.fetch(ctx, key, w.prove)
+	b, kept, err := f.source.fetch(ctx, want.key, w.prove)
 	if err != nil {
 		if ctx.Err() == nil {
 			w.metrics.refusals.Inc()
 		}
 		if errors.As(err, &badBundle{}) {
-			f.refused = key
+			f.refused = want.key
 		}
-		return nil, "", err
+		return nil, want, err
 	}
 	if kept != "" && f == &w.champion {
 		if err := remember(w.cfg.CacheDir, kept); err != nil {
 			w.log.Warn("the bundle will not be there after a restart without the registry", "error", err)
 		}
 	}
-	f.force, f.refused = key, ""
-	return b, reason, nil
+	f.force, f.bundle, f.refused = want.key, b, ""
+	return b, want, nil
 }
 
 // mlflow is the version with an alias.
@@ -204,19 +215,25 @@ type mlflow struct {
 	alias  string
 }
 
-func (m mlflow) want(ctx context.Context) (key, reason string, err error) {
+func (m mlflow) want(ctx context.Context) (w wish, err error) {
 	v, err := m.client.ByAlias(ctx, m.alias)
 	if err != nil {
-		return "", "", err
+		return w, err
 	}
-	reason = fmt.Sprintf("alias %s of %s is version %s", m.alias, m.client.cfg.Model, v.Version)
+	w = wish{key: v.Version, reason: fmt.Sprintf("alias %s of %s is version %s", m.alias, m.client.cfg.Model, v.Version)}
+	if w.share, err = v.CanaryShare(); err != nil {
+		return w, err
+	}
+	if w.share > 0 {
+		w.reason += fmt.Sprintf(" and decides for %v of the keys", w.share)
+	}
 	if by := v.Tag(tagBy); by != "" {
-		reason += ", by " + by
+		w.reason += ", by " + by
 	}
 	if why := v.Tag(tagWhy); why != "" {
-		reason += ": " + why
+		w.reason += ": " + why
 	}
-	return v.Version, reason, nil
+	return w, nil
 }
 
 func (m mlflow) fetch(ctx context.Context, key string, prove Prove) (*scorer.Bundle, string, error) {
@@ -235,12 +252,12 @@ func (d directory) manifest() (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-func (d directory) want(context.Context) (key, reason string, err error) {
+func (d directory) want(context.Context) (wish, error) {
 	if d == "sample" { // inside the program
-		return "sample", "BUNDLE_DIR", nil
+		return wish{key: "sample", reason: "BUNDLE_DIR"}, nil
 	}
-	key, err = d.manifest()
-	return key, "BUNDLE_DIR " + string(d), err
+	key, err := d.manifest()
+	return wish{key: key, reason: "BUNDLE_DIR " + string(d)}, err
 }
 
 func (d directory) fetch(_ context.Context, key string, prove Prove) (*scorer.Bundle, string, error) {

@@ -8,9 +8,10 @@ import (
 )
 
 // ModelEvent says which bundle decides from which offsets of the input topic on. It is a record of the topic of models, written in the transaction of the first verdicts under the
-// bundle: of a partition's verdicts each is under the bundle of the last event, in the topic's order, that names the partition with an offset at or below the verdict's.
+// bundle: Timeline says how events are read.
 type ModelEvent struct {
 	Bundle   BundleID `json:"bundle"`
+	Canary   *Canary  `json:"canary,omitempty"`   // who decides for some keys instead
 	Previous string   `json:"previous,omitempty"` // digest of the bundle that this member had before; empty at its start
 	Reason   string   `json:"reason"`             // such as the alias that moved
 	Instance string   `json:"instance"`           // of the member
@@ -34,6 +35,11 @@ func ParseModelEvent(data []byte) (e ModelEvent, err error) {
 	}
 	if e.Bundle.Digest == "" || e.Topic == "" {
 		return e, fmt.Errorf("read model event: it names no bundle or no topic")
+	}
+	if e.Canary != nil {
+		if err := e.Canary.Validate(); err != nil {
+			return e, fmt.Errorf("read model event: %w", err)
+		}
 	}
 	return e, nil
 }

@@ -25,7 +25,7 @@ func modelCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    showHelp,
 	}
-	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile(), modelPush(), modelList(), modelPromote(), modelRollback(), modelHistory())
+	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile(), modelPush(), modelList(), modelPromote(), modelCanary(), modelRollback(), modelHistory())
 	return cmd
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/user"
 	"strings"
 	"text/tabwriter"
@@ -15,16 +14,23 @@ import (
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/registry"
+	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
 // openRegistry loads what the commands about MLflow need.
-func openRegistry() (*registry.MLflow, registry.Config, error) {
+func openRegistry() (*registry.MLflow, registry.Config, error) { return openAlias("") }
+
+// openAlias is openRegistry for another alias than MLFLOW_ALIAS, where one is named.
+func openAlias(alias string) (*registry.MLflow, registry.Config, error) {
 	var cfg registry.Config
 	if err := app.Load(&cfg); err != nil {
 		return nil, cfg, err
 	}
 	if !cfg.UsesMLflow() {
 		return nil, cfg, fmt.Errorf("MLFLOW_TRACKING_URI is empty: set it to the MLflow server")
+	}
+	if alias != "" {
+		cfg.Alias = alias
 	}
 	client, err := registry.NewMLflow(cfg)
 	return client, cfg, err
@@ -100,9 +106,13 @@ func modelHistory() *cobra.Command {
 				return printJSON(cmd, history)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-			fmt.Fprintln(w, "AT\tALIAS\tVERSION\tBEFORE\tBY\tWHY")
+			fmt.Fprintln(w, "AT\tALIAS\tVERSION\tBEFORE\tSHARE\tBY\tWHY")
 			for _, p := range history {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.At.Format(time.DateTime), p.Alias, p.Version, p.Previous, p.By, p.Why)
+				share := ""
+				if p.Share > 0 {
+					share = fmt.Sprint(p.Share)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.At.Format(time.DateTime), p.Alias, p.Version, p.Previous, share, p.By, p.Why)
 			}
 			return w.Flush()
 		},
@@ -113,9 +123,9 @@ func modelHistory() *cobra.Command {
 
 // moveFlags are those of commands that move an alias.
 type moveFlags struct {
-	by, why string
-	wait    time.Duration
-	asJSON  bool
+	by, why, alias string
+	wait           time.Duration
+	asJSON         bool
 }
 
 func (f *moveFlags) add(cmd *cobra.Command) {
@@ -128,9 +138,14 @@ func (f *moveFlags) add(cmd *cobra.Command) {
 	}
 }
 
-// run moves the alias, and waits where that is asked for.
+// addAlias is for commands that move any alias.
+func (f *moveFlags) addAlias(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.alias, "alias", "", "the alias to move; default: MLFLOW_ALIAS, whose version decides")
+}
+
+// run moves what move moves, says so, and waits where that is asked for.
 func (f *moveFlags) run(cmd *cobra.Command, move func(context.Context, *registry.MLflow, string) (registry.Promotion, error)) error {
-	client, cfg, err := openRegistry()
+	client, cfg, err := openAlias(f.alias)
 	if err != nil {
 		return err
 	}
@@ -156,10 +171,14 @@ func (f *moveFlags) run(cmd *cobra.Command, move func(context.Context, *registry
 	if err != nil {
 		return err
 	}
+	said := fmt.Sprintf("%s of %s is version %s, before it was %q", p.Alias, cfg.Model, p.Version, p.Previous)
+	if p.Alias == cfg.Challenger && p.Version == p.Previous {
+		said = fmt.Sprintf("%s of %s, version %s, decides for %v of the keys", p.Alias, cfg.Model, p.Version, p.Share)
+	}
 	if f.asJSON {
 		err = printJSON(cmd, p)
 	} else {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s of %s is version %s, before it was %q\n", p.Alias, cfg.Model, p.Version, p.Previous)
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
 	}
 	if err != nil || f.wait == 0 {
 		return err
@@ -170,11 +189,19 @@ func (f *moveFlags) run(cmd *cobra.Command, move func(context.Context, *registry
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.wait)
 	defer cancel()
-	err = consumer.WaitForBundle(ctx, &topics, c.Group, b.ID.Digest, func(members []string) {
+	err = consumer.WaitForBundle(ctx, &topics, c.Group, func(e *schemas.ModelEvent) bool {
+		switch {
+		case p.Alias != cfg.Challenger:
+			return e.Bundle.Digest == b.ID.Digest
+		case p.Share == 0:
+			return e.Canary == nil
+		}
+		return e.Canary != nil && e.Canary.Bundle.Digest == b.ID.Digest && e.Canary.Share == p.Share
+	}, func(members []string) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "waiting for %s\n", strings.Join(members, ", "))
 	})
 	if err == nil {
-		fmt.Fprintf(os.Stderr, "every scorer has %s\n", b.ID.Digest)
+		fmt.Fprintf(cmd.ErrOrStderr(), "every scorer has %s\n", b.ID.Digest)
 	}
 	return err
 }
@@ -195,6 +222,32 @@ tags. Scorers see it within MODEL_POLL_INTERVAL.`,
 		},
 	}
 	f.add(cmd)
+	f.addAlias(cmd)
+	return cmd
+}
+
+func modelCanary() *cobra.Command {
+	var f moveFlags
+	var share float64
+	cmd := &cobra.Command{
+		Use:   "canary",
+		Short: "Let the challenger decide for a share of the keys",
+		Long: `Proves the challenger's bundle as model check does, and lets it decide for a share of the record keys, such as customers; the champion decides for the rest, and --share 0 ends it.
+Which keys those are is a function of the key and the bundle's digest: the same on every scorer, and in a replay. The verdicts name the bundle that made them. Promotion
+and rollback end it too.`,
+		Example: `  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model canary --share 0.05 --why "looks good in the shadow" --wait 1m`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd, func(ctx context.Context, client *registry.MLflow, by string) (registry.Promotion, error) {
+				return client.Canary(ctx, share, by, f.why, app.Prover(chooseEngine("")))
+			})
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().Float64Var(&share, "share", 0, fmt.Sprintf("of the keys, 0 to %v", schemas.MaxCanaryShare))
+	if err := cmd.MarkFlagRequired("share"); err != nil {
+		panic(err) // the flag is defined above
+	}
 	return cmd
 }
 
@@ -212,6 +265,7 @@ func modelRollback() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	f.addAlias(cmd)
 	return cmd
 }
 

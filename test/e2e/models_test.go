@@ -83,7 +83,9 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 	if out := command("rollback", "--by", "bob", "--why", "worse", "--wait", "40s"); !strings.Contains(out, "version 1") {
 		t.Errorf("rollback says %s", out)
 	}
+	command("canary", "--share", "0.3", "--by", "ann", "--why", "carefully", "--wait", "40s")
 	scorers[1].kill()
+	time.Sleep(2 * time.Second)
 	command("promote", "2", "--by", "ann", "--why", "mended", "--wait", "40s")
 
 	if err := mlflow.Kill(); err != nil {
@@ -164,27 +166,21 @@ func (s *stack) asTold(t *testing.T, bundles map[string]*scorer.Bundle) map[stri
 			t.Fatal(err)
 		}
 	}
-	type change struct {
-		from   int64
-		digest string
-	}
-	told := map[int32][]change{}
+	told := schemas.NewTimeline(s.topics.Transactions)
 	read(s.topics.Models, func(r *kafka.Record) error {
 		e, err := schemas.ParseModelEvent(r.Value)
-		for p, from := range e.Offsets {
-			told[p] = append(told[p], change{from, e.Bundle.Digest})
-		}
+		told.Add(&e)
 		return err
 	})
 	type place struct {
 		partition int32
 		offset    int64
 	}
-	values := map[place][]byte{}
+	values, keys := map[place][]byte{}, map[place][]byte{}
 	stamps := map[place]time.Time{}
 	read(s.topics.Transactions, func(r *kafka.Record) error {
 		at := place{r.Partition, r.Offset}
-		values[at], stamps[at] = bytes.Clone(r.Value), r.Timestamp
+		values[at], keys[at], stamps[at] = bytes.Clone(r.Value), bytes.Clone(r.Key), r.Timestamp
 		return nil
 	})
 	scorers := map[string]*scorer.Scorer{}
@@ -202,18 +198,13 @@ func (s *stack) asTold(t *testing.T, bundles map[string]*scorer.Bundle) map[stri
 			return fmt.Errorf("%v is answered twice", at)
 		}
 		seen[at] = true
-		said := ""
-		for _, one := range told[at.partition] {
-			if one.from <= at.offset {
-				said = one.digest
-			}
+		said, _ := told.At(at.partition, at.offset, keys[at])
+		if said != v.Bundle {
+			return fmt.Errorf("%v is under %v, told was %v", at, v.Bundle, said)
 		}
-		if said != v.Bundle.Digest {
-			return fmt.Errorf("%v is under %s, told was %q", at, v.Bundle.Digest, said)
-		}
-		again := scorers[said]
+		again := scorers[said.Digest]
 		if again == nil {
-			return fmt.Errorf("%v is under %s, which nobody pushed", at, said)
+			return fmt.Errorf("%v is under %v, which nobody pushed", at, said)
 		}
 		again.Reset()
 		again.Add(values[at], stamps[at])

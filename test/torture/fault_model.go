@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -112,22 +111,17 @@ type models struct {
 	swapped *swapped
 
 	mu      sync.Mutex
-	told    map[int32][]change
+	told    *schemas.Timeline
 	decided map[int32][]decided // not held against what was told yet
-}
-
-type change struct {
-	from   int64
-	digest string
 }
 
 type decided struct {
 	offset int64
-	digest string
+	id     schemas.BundleID
 }
 
-func newModels(s *swapped) models {
-	return models{swapped: s, told: map[int32][]change{}, decided: map[int32][]decided{}}
+func newModels(s *swapped, topic string) models {
+	return models{swapped: s, told: schemas.NewTimeline(topic), decided: map[int32][]decided{}}
 }
 
 func (m *models) event(value []byte) error {
@@ -137,16 +131,14 @@ func (m *models) event(value []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for p, from := range e.Offsets {
-		m.told[p] = append(m.told[p], change{from, e.Bundle.Digest})
-	}
+	m.told.Add(&e)
 	return nil
 }
 
 // verdict takes note of whose a verdict is, and gives it as the first bundle would have written it.
 func (m *models) verdict(partition int32, offset int64, id schemas.BundleID, value []byte) ([]byte, error) {
 	m.mu.Lock()
-	m.decided[partition] = append(m.decided[partition], decided{offset, id.Digest})
+	m.decided[partition] = append(m.decided[partition], decided{offset, id})
 	m.mu.Unlock()
 	name := func(b *scorer.Bundle) []byte {
 		return fmt.Appendf(nil, `"version":%q,"digest":%q`, b.ID.Version, b.ID.Digest)
@@ -165,15 +157,8 @@ func (m *models) wrong() (all []string) {
 	defer m.mu.Unlock()
 	for p, verdicts := range m.decided {
 		for _, v := range verdicts {
-			said := "nothing"
-			for _, c := range slices.Backward(m.told[p]) {
-				if c.from <= v.offset {
-					said = c.digest
-					break
-				}
-			}
-			if said != v.digest {
-				all = append(all, fmt.Sprintf("partition %d offset %d is under %s, the topic of models says %s", p, v.offset, v.digest, said))
+			if said, _ := m.told.At(p, v.offset, nil); said != v.id {
+				all = append(all, fmt.Sprintf("partition %d offset %d is under %s, the topic of models says %q", p, v.offset, v.id.Digest, said.Digest))
 			}
 		}
 	}

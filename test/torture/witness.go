@@ -35,7 +35,7 @@ func newWitness(ctx context.Context, topics *kafka.Config, ledger *Ledger, swapp
 	if err != nil {
 		return nil, err
 	}
-	w := &witness{topics: topics, ledger: ledger, client: cl, scorer: swapped.bundles[0].NewScorer(), models: newModels(swapped), done: make(chan struct{}), read: map[string]map[int32]int64{}}
+	w := &witness{topics: topics, ledger: ledger, client: cl, scorer: swapped.bundles[0].NewScorer(), models: newModels(swapped, topics.Transactions), done: make(chan struct{}), read: map[string]map[int32]int64{}}
 	go w.run(ctx)
 	return w, nil
 }
