@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -197,20 +199,29 @@ func loadModel(name string, engine scorer.Engine) (scorer.Model, error) {
 }
 
 func modelPredict() *cobra.Command {
-	var engine, rows, iterations string
+	var engine, rows, iterations, events string
 	var raw bool
 	cmd := &cobra.Command{
-		Use:   "predict MODEL",
-		Short: "Score a CSV with a model file",
-		Long: `Scores each row of a CSV and prints one line a row, outputs separated by commas, in the shortest text that reads back to the number type of the
+		Use:   "predict MODEL|BUNDLE",
+		Short: "Score a CSV with a model file, or events with a bundle",
+		Long: `With --events, scores each line of a file of events under a bundle, and prints one line each: the verdict as a scorer would publish it, or why the event would be a dead letter.
+
+With --rows, scores each row of a CSV and prints one line a row, outputs separated by commas, in the shortest text that reads back to the number type of the
 model's library. The CSV's header names the features, matched by name where the model has names, else by position. An empty cell is missing.
 
 All iterations (rounds of boosting) are scored, as Booster.predict does, unless --iterations names a part: START:COUNT, counted from 0, or best for
 those up to the best_iteration that an XGBoost file records, as scikit-learn's wrapper predicts.`,
 		Example: `  mlmonitor model predict bundles/sample/model.txt --rows rows.csv --raw
-  mlmonitor model predict model.json --rows rows.csv --iterations 0:100`,
+  mlmonitor model predict model.json --rows rows.csv --iterations 0:100
+  mlmonitor model predict my-bundle --events events.jsonl`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (events == "") == (rows == "") {
+				return errors.New("name one source: --rows of a model file, or --events of a bundle")
+			}
+			if events != "" {
+				return predictEvents(cmd, args[0], events, chooseEngine(engine))
+			}
 			m, err := loadModel(args[0], chooseEngine(engine))
 			if err != nil {
 				return err
@@ -241,10 +252,23 @@ those up to the best_iteration that an XGBoost file records, as scikit-learn's w
 	}
 	engineFlag(cmd, &engine)
 	cmd.Flags().StringVar(&rows, "rows", "", "CSV of the rows; - is standard input")
+	cmd.Flags().StringVar(&events, "events", "", "JSON lines of events; - is standard input")
 	cmd.Flags().StringVar(&iterations, "iterations", "", "score only COUNT iterations from START (START:COUNT, or START: for the rest), or best; default all")
 	cmd.Flags().BoolVar(&raw, "raw", false, "print the margin (LightGBM raw_score, XGBoost output_margin)")
-	if err := cmd.MarkFlagRequired("rows"); err != nil {
-		panic(err) // the flag is defined above
-	}
 	return cmd
+}
+
+func predictEvents(cmd *cobra.Command, bundle, events string, engine scorer.Engine) error {
+	b, err := app.OpenBundle(&app.ScorerConfig{BundleDir: bundle, Engine: engine})
+	if err != nil {
+		return err
+	}
+	file := os.Stdin
+	if events != "-" {
+		if file, err = os.Open(events); err != nil {
+			return err
+		}
+		defer file.Close()
+	}
+	return app.PredictEvents(b, filepath.Base(events), app.FileEvents(file), cmd.OutOrStdout())
 }
