@@ -76,6 +76,13 @@ class Contract:
                 raise Refused(f"{'.'.join(path)} is neither a text nor an integer")
         return str(_at(event, self._id)), _instant(_at(event, self._time), self._format), row
 
+    def key(self, event):
+        """Returns the key, such as the customer, as a text."""
+        return str(_at(event, self._key))
+
+    def amount(self, event):
+        return float(_at(event, self._amount))
+
 
 def parse_event(line):
     """Reads one event; text that Python's json takes for a number beyond the standard (NaN), and a name twice, are refused."""
