@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-plots bench-forest dashboards torture torture-teeth simulate fuzz train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-drift: ## measure false alarms on the simulator's stream, without drift (A
 
 bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten minutes at full speed (ARGS)
 	go run ./test/bench/soak -bundle .cache/bench/bundle $(ARGS)
+
+bench-swap: .cache/bench/bundle/bundle.json ## compare the throughput with and without swaps of the bundle (ARGS)
+	go run ./test/bench/swap -bundle .cache/bench/bundle $(ARGS)
 
 dashboards: ## write the Grafana dashboards anew from their code
 	cd deploy/grafana && go run .
@@ -123,6 +126,16 @@ TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.j
 	test/stack/apt.sh libgomp1 # LightGBM needs it
 	$(PYTHON) -m venv .cache/venv
 	.cache/venv/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+test-airflow: .cache/venv/installed .cache/venv-airflow/installed ## run the schedules of deploy/airflow with a real Airflow, Kafka and MLflow; takes minutes
+	test/stack/kafka.sh install
+	PYTHON=$(PYTHON) test/stack/mlflow.sh install
+	PYTHON=$(PYTHON) deploy/airflow/test.sh
+
+.cache/venv-airflow/installed: deploy/airflow/requirements.txt
+	$(PYTHON) -m venv --clear .cache/venv-airflow
+	.cache/venv-airflow/bin/pip install -q --disable-pip-version-check -r $< pytest==9.2.0
 	touch $@
 
 .cache/bench-peers/made: $(shell find test/bench/peers -type f)

@@ -104,7 +104,7 @@ func (m *metrics) force(f *Force) {
 		deciding = append(deciding, c.Bundle.Version)
 	}
 	for _, version := range deciding {
-		for _, d := range decisionOrder {
+		for _, d := range drift.Decisions {
 			m.predictions.WithLabelValues(string(d), version)
 		}
 	}

@@ -226,7 +226,7 @@ func aCanaryDecidesForItsKeysAndIsTold(t *testing.T, c *cluster) {
 
 // predicted is how many verdicts are counted under a version.
 func predicted(m *running, version string) (n float64) {
-	for _, d := range decisionOrder {
+	for _, d := range drift.Decisions {
 		n += testutil.ToFloat64(m.members[0].metrics.predictions.WithLabelValues(string(d), version))
 	}
 	return n

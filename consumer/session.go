@@ -266,7 +266,7 @@ func (s *session) cast(ctx context.Context) bool {
 	if s.shadow == nil {
 		return false
 	}
-	s.shadow.count = shadowCount{}
+	s.shadow.count.reset()
 	if s.shadows.off() {
 		s.shadows.skipped.WithLabelValues("failed").Add(float64(s.batch.records))
 		return false

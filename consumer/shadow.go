@@ -128,7 +128,7 @@ func (s *shadow) answer(ctx context.Context, b *batch, champion []decided, budge
 		}
 	}()
 	s.failed.Store(nil)
-	s.count = shadowCount{}
+	s.count.reset()
 	s.records, s.payload, s.headers = s.records[:0], s.payload[:0], s.headers[:0]
 	if cap(s.records) < b.records {
 		s.records = make([]kgo.Record, 0, b.records) // now: the client keeps pointers to them
@@ -194,27 +194,17 @@ func (s *shadow) add(in *kgo.Record, o *scorer.Outcome, champion decided, topic 
 
 // shadowCount is what a transaction's shadow came to.
 type shadowCount struct {
-	pairs            [3][3]int64 // by the champion's decision and the challenger's
-	distance         []float64
-	chances          [2][]float64 // the champion's, the challenger's
+	pairs            []pair
 	skipped, refused int64
 }
 
-var decisionOrder = []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline}
+func (c *shadowCount) reset() { *c = shadowCount{pairs: c.pairs[:0]} }
 
-func place(d schemas.Decision) int {
-	for i, one := range decisionOrder {
-		if one == d {
-			return i
-		}
-	}
-	return 0
-}
+// pair is what champion and challenger made of an input.
+type pair struct{ champion, challenger decided }
 
 func (c *shadowCount) add(champion decided, v *schemas.Verdict) {
-	c.pairs[place(champion.decision)][place(v.Decision)]++
-	c.distance = append(c.distance, math.Abs(champion.probability-v.Probability))
-	c.chances[0], c.chances[1] = append(c.chances[0], champion.probability), append(c.chances[1], v.Probability)
+	c.pairs = append(c.pairs, pair{champion, decided{probability: v.Probability, decision: v.Decision}})
 }
 
 // shadowBooks is what a process counts of its challengers, when transactions have committed.
@@ -226,13 +216,10 @@ type shadowBooks struct {
 	info      *prometheus.GaugeVec
 
 	mu      sync.Mutex
-	bins    [2][]int64 // of both probabilities
+	pairs   *drift.Pairs // since this challenger is there
 	paused  time.Time
 	current *scorer.Bundle
 }
-
-// chanceEdges are the edges of the bins in which the two score distributions are compared: a thousandth apart where fraud scores crowd, wider above.
-var chanceEdges = []float64{0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}
 
 func newShadowBooks(reg prometheus.Registerer, log *slog.Logger) *shadowBooks {
 	s := &shadowBooks{log: log,
@@ -242,10 +229,10 @@ func newShadowBooks(reg prometheus.Registerer, log *slog.Logger) *shadowBooks {
 			Buckets: []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1}}),
 		skipped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_shadow_skipped_total",
 			Help: "Transactions that the challenger did not score, by reason: budget (no time left), refused (it gives no score), failed (it was turned off)."}, []string{"reason"}),
-		info: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_challenger_info", Help: "1 for the bundle in the champion's shadow."}, []string{"name", "version", "digest"}),
-		bins: [2][]int64{make([]int64, len(chanceEdges)+1), make([]int64, len(chanceEdges)+1)}}
-	for _, a := range decisionOrder {
-		for _, b := range decisionOrder {
+		info:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_challenger_info", Help: "1 for the bundle in the champion's shadow."}, []string{"name", "version", "digest"}),
+		pairs: drift.NewPairs()}
+	for _, a := range drift.Decisions {
+		for _, b := range drift.Decisions {
 			s.decisions.WithLabelValues(string(a), string(b))
 		}
 	}
@@ -260,11 +247,7 @@ func newShadowBooks(reg prometheus.Registerer, log *slog.Logger) *shadowBooks {
 func (s *shadowBooks) psi() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	psi, _, err := drift.PSI(s.bins[0], s.bins[1])
-	if err != nil {
-		return math.NaN()
-	}
-	return psi
+	return s.pairs.PSI()
 }
 
 // challenge begins anew with another challenger, or with none; members take it one after the other.
@@ -275,8 +258,7 @@ func (s *shadowBooks) challenge(b *scorer.Bundle) {
 		return
 	}
 	s.current = b
-	clear(s.bins[0])
-	clear(s.bins[1])
+	s.pairs = drift.NewPairs()
 	s.paused = time.Time{}
 	s.info.Reset()
 	if b == nil {
@@ -301,30 +283,14 @@ func (s *shadowBooks) off() bool {
 
 // commit counts a transaction's.
 func (s *shadowBooks) commit(c *shadowCount) {
-	for i := range c.pairs {
-		for j, n := range c.pairs[i] {
-			if n > 0 {
-				s.decisions.WithLabelValues(string(decisionOrder[i]), string(decisionOrder[j])).Add(float64(n))
-			}
-		}
-	}
-	for _, d := range c.distance {
-		s.distance.Observe(d)
-	}
 	s.skipped.WithLabelValues("budget").Add(float64(c.skipped))
 	s.skipped.WithLabelValues("refused").Add(float64(c.refused))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for side, chances := range c.chances {
-		for _, p := range chances {
-			bin := 0
-			for _, e := range chanceEdges {
-				if e <= p {
-					bin++
-				}
-			}
-			s.bins[side][bin]++
-		}
+	for _, p := range c.pairs {
+		s.decisions.WithLabelValues(string(p.champion.decision), string(p.challenger.decision)).Inc()
+		s.distance.Observe(math.Abs(p.champion.probability - p.challenger.probability))
+		s.pairs.Add(drift.Place(p.champion.decision), drift.Place(p.challenger.decision), p.champion.probability, p.challenger.probability)
 	}
 }
 

@@ -5,14 +5,15 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
 // pairs is how many transactions the challenger scored.
 func pairs(m *running) (n float64) {
-	for _, a := range decisionOrder {
-		for _, b := range decisionOrder {
+	for _, a := range drift.Decisions {
+		for _, b := range drift.Decisions {
 			n += testutil.ToFloat64(m.members[0].shadows.decisions.WithLabelValues(string(a), string(b)))
 		}
 	}

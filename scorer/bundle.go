@@ -40,6 +40,7 @@ type Bundle struct {
 	Examples []Example
 	Profile  *drift.Profile  // nil where the bundle has none: then nothing can be said of drift
 	Training json.RawMessage // what training recorded about itself: metrics, versions
+	Bytes    int64           // of its files
 }
 
 // manifest is bundle.json.
@@ -86,7 +87,10 @@ func load(dir fs.FS, engine Engine) (b *Bundle, profile []byte, err error) {
 		return nil, nil, err
 	}
 	sum := sha256.Sum256(raw)
-	b = &Bundle{ID: schemas.BundleID{Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(sum[:])}, Training: m.Training}
+	b = &Bundle{ID: schemas.BundleID{Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(sum[:])}, Training: m.Training, Bytes: int64(len(raw))}
+	for _, data := range files {
+		b.Bytes += int64(len(data))
+	}
 	if b.Contract, err = schemas.ParseContract(files["contract.yaml"]); err != nil {
 		return nil, nil, err
 	}

@@ -22,7 +22,7 @@ test/stack/kafka.sh install
 test/stack/postgres.sh install
 test/stack/monitoring.sh install
 PYTHON=${PYTHON:-python3} test/stack/mlflow.sh install
-make -s .cache/venv/installed
+make -s .cache/venv/installed .cache/venv-airflow/installed
 
 step "vet"
 go vet ./...
@@ -73,6 +73,9 @@ export MLMONITOR=$servers/mlmonitor
 failed=
 report=$servers/python.xml
 .cache/venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml "$report" training || failed=1
+
+step "Airflow reads its schedules"
+MLMONITOR_PYTHON=$PWD/.cache/venv/bin/python AIRFLOW_HOME=$servers/airflow .cache/venv-airflow/bin/python -m pytest -q -p no:cacheprovider deploy/airflow || failed=1
 
 step "Go tests"
 go build -o "$servers/tally" ./test/tally

@@ -2,11 +2,14 @@
 
 import csv
 import hashlib
+import sys
 from datetime import timedelta
 
 import numpy as np
 
 from contract import parse_event
+
+MOST_MALFORMED = 0.05  # of the events; with more the contract is another's
 
 
 class Data:
@@ -16,16 +19,20 @@ class Data:
     integer for each key; amounts: float64.
     """
 
-    def __init__(self, contract, events, labels, unlabelled="refuse"):
+    def __init__(self, contract, events, labels, unlabelled="refuse", malformed="refuse"):
         known = read_labels(labels) if labels else None
-        found, rows = [], []
-        with open(events, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+        found, rows, skipped, number = [], [], 0, 0
+        with open(events, "rb") as file:
+            for number, raw in enumerate(file, start=1):
                 try:
+                    line = raw.decode("utf-8")
                     event = parse_event(line)
                     transaction, time, row = contract.row(event)
-                except ValueError as reason:
-                    raise SystemExit(f"{events} line {number}: {reason}; train on events without malformed ones") from None
+                except (ValueError, RecursionError) as reason:
+                    if malformed == "skip":
+                        skipped += 1
+                        continue
+                    raise SystemExit(f"{events} line {number}: {reason}; the scorer would dead-letter it: --malformed skip leaves such events out") from None
                 kind = "" if known is None else known.get(transaction)
                 if kind is None:
                     if unlabelled == "refuse":
@@ -33,8 +40,10 @@ class Data:
                     kind = ""
                 found.append((time, len(found), line.strip(), kind, contract.key(event), contract.amount(event)))
                 rows.append(row)
-        if not found:
-            raise SystemExit(f"{events}: there is no event")
+        if not found or skipped > MOST_MALFORMED * number:
+            raise SystemExit(f"{events}: of {number} events {skipped} are malformed: that is more than some bad ones")
+        if skipped:
+            print(f"{events}: {skipped} of {number} events are malformed, and left out", file=sys.stderr)
         found.sort(key=lambda one: one[:2])  # an export of a topic is in order within a partition only
         self.times = [one[0] for one in found]
         self.lines = [one[2] for one in found]

@@ -22,7 +22,7 @@ def build(args):
     contract = Contract(Path(args.contract).read_text(encoding="utf-8"))
     source = Path(args.model)
     library = models.of_file(source)
-    data = Data(contract, args.events, args.labels, args.unlabelled)
+    data = Data(contract, args.events, args.labels, args.unlabelled, args.malformed)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for name in ("model.txt", "model.json", "model.ubj"):

@@ -12,7 +12,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-import bundle
+import gate
 import models
 import pack
 import policy
@@ -235,7 +235,7 @@ def test_policy_declines_and_reviews_the_wanted_shares(small):
 
 
 @pytest.mark.parametrize("break_it, says", [
-    (lambda events, labels: (events[:10] + ['{"amount":'] + events[10:], labels), "line 11: .*without malformed"),
+    (lambda events, labels: (events[:10] + ['{"amount":'] + events[10:], labels), "line 11: .*--malformed skip"),
     (lambda events, labels: (events, labels[:-1]), "line 6000: no label"),
     (lambda events, labels: (events, labels + [labels[0] + "far"]), "another label above"),
     (lambda events, labels: (events, [line.split(",")[0] + "," for line in labels]), "not both frauds and honest"),
@@ -258,6 +258,20 @@ def test_events_of_several_partitions_train_the_same_model(small, tmp_path):
     (tmp_path / "labels.csv").write_bytes((folder / "labels.csv").read_bytes())
     build(tmp_path, "bundle")
     assert (tmp_path / "bundle" / "model.txt").read_bytes() == (folder / "bundle" / "model.txt").read_bytes()
+
+
+def test_malformed_events_are_left_out_where_that_is_said(small, tmp_path, capsys):
+    folder, _ = small
+    lines = (folder / "events.jsonl").read_bytes().splitlines()[:300]
+    bad = [b"", b"\xff", b"{", b"[" * 100_000, lines[0].replace(b'"amount":', b'"amount":-')]
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines[:100] + bad + lines[100:]) + b"\n")
+    data = Data(sample_contract(), tmp_path / "events.jsonl", folder / "labels.csv", malformed="skip")
+    assert len(data) == 300 and "5 of 305" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="line 101: "):
+        Data(sample_contract(), tmp_path / "events.jsonl", folder / "labels.csv")
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines[:20] + bad))
+    with pytest.raises(SystemExit, match="more than some"):
+        Data(sample_contract(), tmp_path / "events.jsonl", folder / "labels.csv", malformed="skip")
 
 
 def test_labels_are_read_in_both_forms_and_missing_ones_may_be_honest(small, tmp_path):
@@ -327,6 +341,48 @@ def test_what_cannot_be_a_bundle_is_refused(small, tmp_path, more, says):
     with pytest.raises(SystemExit, match=says):
         packed(small, tmp_path, *(one.replace("{folder}", str(folder)) for one in more))
     assert not (tmp_path / "packed" / "bundle.json").exists()
+
+
+def gated(small, tmp_path, candidate, champion, *more):
+    folder, _ = small
+    args = gate.parse(["--candidate", f"{folder}/{candidate}", "--champion", f"{folder}/{champion}", "--events", f"{folder}/events.jsonl",
+                       "--labels", f"{folder}/labels.csv", "--work", str(tmp_path), "--mlmonitor", MLMONITOR, *more])
+    return gate.judge(args)
+
+
+def test_a_better_candidate_passes_the_gates_and_a_worse_does_not(small, tmp_path):
+    folder, training = small
+    build(folder, "poor", "--trees", "1", "--leaves", "2")
+    found = gated(small, tmp_path, "bundle", "poor", "--min-auc", "0.8", "--max-slower", "1000")
+    assert found["passes"], found
+    assert found["candidate"]["auc"] == training["metrics"]["auc"]  # by the scorer what the library gave
+    assert not found["champion_has_seen_the_period"] and found["period"]["rows"] == training["held_out"]["rows"]
+    worse = gated(small, tmp_path, "poor", "bundle", "--min-auc", "0.8")
+    assert not worse["passes"] and not worse["gates"]["better"]["passes"]
+    assert worse["gates"]["better"]["average_precision_gain"]["value"] == -found["gates"]["better"]["average_precision_gain"]["value"]
+
+
+@pytest.mark.parametrize("more, stops", [
+    (["--min-auc", "1"], "auc"),
+    (["--max-slower", "0"], "latency"),
+    (["--max-bytes", "1000"], "size"),
+    (["--margin", "0"], "better"),
+])
+def test_each_gate_can_stop_a_candidate(small, tmp_path, more, stops):
+    easy = ["--min-auc", "0.5", "--max-slower", "1000", "--margin", "0.01"]
+    assert gated(small, tmp_path, "bundle", "bundle", *easy)["passes"]
+    found = gated(small, tmp_path, "bundle", "bundle", *easy, *more)
+    assert [name for name, one in found["gates"].items() if not one["passes"]] == [stops] and not found["passes"]
+
+
+def test_a_champion_that_has_seen_the_days_is_told(small, tmp_path):
+    assert gated(small, tmp_path, "bundle", "bundle", "--days", "30")["champion_has_seen_the_period"]
+
+
+def test_what_a_bundle_refuses_counts_against_it(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(gate, "probabilities", lambda mlmonitor, bundle, events: [None if bundle.name == "bundle" else 0.5 for _ in open(events, encoding="utf-8")])
+    found = gated(small, tmp_path, "bundle", "poor")
+    assert found["candidate"]["auc"]["value"] == 0.0
 
 
 def thresholds(folder):

@@ -19,7 +19,7 @@ from policy import Costs
 
 def build(args):
     contract = Contract(Path(args.contract).read_text(encoding="utf-8"))
-    data = Data(contract, args.events, args.labels, args.unlabelled)
+    data = Data(contract, args.events, args.labels, args.unlabelled, args.malformed)
     early, held = data.split(args.held_out_days, args.embargo_days)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -44,6 +44,7 @@ def add_common(parser):
     parser.add_argument("--bundle-version", default="1", help="its version, for people: the digest tells bundles apart")
     parser.add_argument("--costs", help="costs.yaml: choose the thresholds by cost; default by volume")
     parser.add_argument("--unlabelled", choices=["refuse", "honest"], default="refuse", help="what an event without a label is")
+    parser.add_argument("--malformed", choices=["refuse", "skip"], default="refuse", help="what becomes of an event that the contract refuses")
     parser.add_argument("--k", type=int, default=100, help="of precision at k: transactions that are looked at in a day")
     parser.add_argument("--mlmonitor", default="mlmonitor", help="the program that makes the profile")
 

@@ -27,7 +27,7 @@ func modelCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    showHelp,
 	}
-	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile(), modelPush(), modelList(), modelPromote(), modelCanary(), modelRollback(), modelHistory())
+	cmd.AddCommand(modelCheck(), modelPredict(), modelProfile(), modelPush(), modelFetch(), modelList(), modelPromote(), modelCanary(), modelRollback(), modelHistory())
 	return cmd
 }
 
@@ -106,6 +106,8 @@ type bundleJSON struct {
 	Decline  float64         `json:"decline"`
 	Examples int             `json:"examples"`
 	Profile  *profileJSON    `json:"profile"` // null where the bundle has none
+	Bytes    int64           `json:"bytes"`   // of its files
+	PerEvent *float64        `json:"microseconds_per_event,omitempty"`
 	Training json.RawMessage `json:"training,omitempty"`
 }
 
@@ -132,13 +134,13 @@ func describeProfile(p *drift.Profile) *profileJSON {
 
 func modelCheck() *cobra.Command {
 	var engine string
-	var asJSON bool
+	var asJSON, speed bool
 	cmd := &cobra.Command{
 		Use:   "check BUNDLE|MODEL",
 		Short: "Verify a bundle or a model file, and say what it is and what scores it",
 		Long: `Loads the bundle in a directory ("sample" is the one inside the program) as a scorer would: every digest, the contract against the model, and the
 recorded examples, which must score as the training library said, bit for bit. Of a model file, loads just that. Prints trees, leaves, features and
-objective, the engine, and the kernel that this machine scores it with.`,
+objective, the engine, and the kernel that this machine scores it with. --speed measures how long a bundle takes to decode, score and decide one event.`,
 		Example: `  mlmonitor model check bundles/sample
   mlmonitor model check model.ubj --json`,
 		Args: cobra.ExactArgs(1),
@@ -151,14 +153,26 @@ objective, the engine, and the kernel that this machine scores it with.`,
 			if err != nil {
 				return err
 			}
-			info := bundleJSON{b.ID, describe(b.Model), b.Policy.Review, b.Policy.Decline, len(b.Examples), describeProfile(b.Profile), b.Training}
+			info := bundleJSON{BundleID: b.ID, modelJSON: describe(b.Model), Review: b.Policy.Review, Decline: b.Policy.Decline, Examples: len(b.Examples),
+				Profile: describeProfile(b.Profile), Training: b.Training, Bytes: b.Bytes}
+			if speed {
+				took, err := app.Speed(b, time.Second)
+				if err != nil {
+					return err
+				}
+				micros := float64(took.Nanoseconds()) / 1e3
+				info.PerEvent = &micros
+			}
 			info.Features = b.Contract.FeatureNames()
 			if asJSON {
 				return printJSON(cmd, info)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "bundle    %s %s\ndigest    %s\n", info.Name, info.Version, info.Digest)
 			info.print(cmd.OutOrStdout())
-			fmt.Fprintf(cmd.OutOrStdout(), "policy    review from %v, decline from %v\nexamples  %d, all score as recorded\n", info.Review, info.Decline, info.Examples)
+			fmt.Fprintf(cmd.OutOrStdout(), "policy    review from %v, decline from %v\nexamples  %d, all score as recorded\nsize      %d bytes\n", info.Review, info.Decline, info.Examples, info.Bytes)
+			if info.PerEvent != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "speed     %.2f µs an event, one core of this machine\n", *info.PerEvent)
+			}
 			if p := info.Profile; p != nil {
 				fmt.Fprintf(cmd.OutOrStdout(), "profile   %d transactions from %s to %s, %d features tested for drift\n", p.Transactions, p.From.Format(time.DateOnly), p.To.Format(time.DateOnly), p.Tested)
 			} else {
@@ -169,6 +183,7 @@ objective, the engine, and the kernel that this machine scores it with.`,
 	}
 	engineFlag(cmd, &engine)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&speed, "speed", false, "measure the time of one event; of bundles only")
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os/user"
 	"strings"
 	"text/tabwriter"
@@ -85,13 +86,23 @@ func modelList() *cobra.Command {
 	return cmd
 }
 
+// historyJSON is what model history prints with --json and --shadow.
+type historyJSON struct {
+	Moves  []registry.Promotion `json:"moves"`
+	Shadow []*app.ShadowReport  `json:"shadow"`
+}
+
 func modelHistory() *cobra.Command {
-	var asJSON bool
+	var asJSON, shadow bool
+	var part topicRange
 	cmd := &cobra.Command{
-		Use:     "history",
-		Short:   "Say which versions decided, since when, by whom and why",
-		Example: "  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model history",
-		Args:    cobra.NoArgs,
+		Use:   "history",
+		Short: "Say which versions decided, since when, by whom and why",
+		Long: `Prints the last moves of the aliases. With --shadow, also how challengers compare with what decided, on the same transactions: it pairs the verdicts in the shadow with
+the others, of the last day unless --from and --to say otherwise.`,
+		Example: `  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model history
+  KAFKA_BROKERS=kafka:9092 MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model history --shadow --from 6h`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, _, err := openRegistry()
 			if err != nil {
@@ -102,7 +113,16 @@ func modelHistory() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			var compared []*app.ShadowReport
+			if shadow {
+				if compared, err = compareShadow(cmd, &part); err != nil {
+					return err
+				}
+			}
+			switch {
+			case asJSON && shadow:
+				return printJSON(cmd, historyJSON{history, compared})
+			case asJSON:
 				return printJSON(cmd, history)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
@@ -114,11 +134,52 @@ func modelHistory() *cobra.Command {
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.At.Format(time.DateTime), p.Alias, p.Version, p.Previous, share, p.By, p.Why)
 			}
+			for _, c := range compared {
+				printShadow(w, c)
+			}
 			return w.Flush()
 		},
 	}
+	part.flags(cmd)
+	cmd.Flags().BoolVar(&shadow, "shadow", false, "compare challengers with what decided; reads Kafka")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+func compareShadow(cmd *cobra.Command, part *topicRange) ([]*app.ShadowReport, error) {
+	topics, _, err := deadLetterConfig(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if part.from == "" {
+		part.from = "24h"
+	}
+	shadow, err := part.open(cmd, &topics, topics.Shadow)
+	if err != nil {
+		return nil, err
+	}
+	verdicts, err := part.open(cmd, &topics, topics.Verdicts)
+	if err != nil {
+		return nil, err
+	}
+	return app.CompareShadow(cmd.Context(), &topics, shadow, verdicts)
+}
+
+func printShadow(w io.Writer, c *app.ShadowReport) {
+	fmt.Fprintf(w, "\nchallenger %s %s in the shadow of %s %s: %d transactions, %.2f %% decided alike\n", c.Challenger.Name, c.Challenger.Version, c.Champion.Name, c.Champion.Version,
+		c.Transactions, 100*c.Agreement)
+	fmt.Fprintf(w, "probabilities differ by %.4f in the mean, %.4f at most; PSI %.4f\n", c.MeanDistance, c.MaxDistance, c.PSI)
+	fmt.Fprint(w, "CHAMPION")
+	for _, d := range c.Order {
+		fmt.Fprintf(w, "\tWOULD %s", strings.ToUpper(string(d)))
+	}
+	for i, row := range c.Decided {
+		fmt.Fprintf(w, "\n%s", c.Order[i])
+		for _, n := range row {
+			fmt.Fprintf(w, "\t%d", n)
+		}
+	}
+	fmt.Fprintln(w)
 }
 
 // moveFlags are those of commands that move an alias.

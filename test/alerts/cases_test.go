@@ -176,6 +176,11 @@ func scenarios() []scenario {
 		{"ModelRefused", "none lately", map[string]string{`mlmonitor_registry_refused_total{instance="a"}`: "3x60"}, silent("15m")},
 		{"ModelsDiffer", "two", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="y",instance="b"}`: "1x60"}, []look{{"5m", 0, ""}, {"20m", 1, ""}}},
 		{"ModelsDiffer", "one on both", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60"}, silent("20m")},
+		{"CanaryDiffers", "one has none", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60", `mlmonitor_canary_share{digest="y",instance="a"}`: "0.1x60"}, []look{{"5m", 0, ""}, {"20m", 1, ""}}},
+		{"CanaryDiffers", "two", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60", `mlmonitor_canary_share{digest="y",instance="a"}`: "0.1x60", `mlmonitor_canary_share{digest="z",instance="b"}`: "0.1x60"}, []look{{"5m", 0, ""}, {"20m", 1, ""}}},
+		{"CanaryDiffers", "two shares", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60", `mlmonitor_canary_share{digest="y",instance="a"}`: "0.1x60", `mlmonitor_canary_share{digest="y",instance="b"}`: "0.2x60"}, []look{{"5m", 0, ""}, {"20m", 1, ""}}},
+		{"CanaryDiffers", "the same on both", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60", `mlmonitor_canary_share{digest="y",instance="a"}`: "0.1x60", `mlmonitor_canary_share{digest="y",instance="b"}`: "0.1x60"}, silent("20m")},
+		{"CanaryDiffers", "none", map[string]string{`mlmonitor_bundle_info{digest="x",instance="a"}`: "1x60", `mlmonitor_bundle_info{digest="x",instance="b"}`: "1x60"}, silent("20m")},
 		{"ModelStale", "just over thirty days", map[string]string{`fraud_model_trained_timestamp_seconds{model_version="1",bundle="b"}`: "-2590000x200"}, []look{{"30m", 0, ""}, {"130m", 1, `model_version="1"`}}},
 		{"ModelStale", "just under", map[string]string{`fraud_model_trained_timestamp_seconds{model_version="1",bundle="b"}`: "-2580000x200"}, silent("130m")},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mlmonitor/mlmonitor/app"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/schemas"
@@ -140,7 +142,24 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 	if err != nil || shadow < 1000 {
 		t.Errorf("%d verdicts in the shadow, %v", shadow, err)
 	}
-	t.Logf("%d in the shadow; verdicts under %v; history:\n%s", shadow, under, command("history"))
+	var history struct {
+		Moves  []struct{ Why string }
+		Shadow []app.ShadowReport
+	}
+	if err := json.Unmarshal([]byte(command("history", "--shadow", "--json")), &history); err != nil {
+		t.Fatal(err)
+	}
+	paired := int64(0)
+	for _, one := range history.Shadow {
+		paired += one.Transactions
+		if one.Challenger.Version != "two" || one.Champion.Version != "one" || one.Agreement != 1 || one.PSI != 0 || one.MaxDistance != 0 {
+			t.Errorf("in the shadow of a model that is the same: %+v", one)
+		}
+	}
+	if paired != int64(shadow) || len(history.Moves) < 5 {
+		t.Errorf("%d of %d in the shadow are paired: %+v", paired, shadow, history)
+	}
+	t.Logf("%d in the shadow; verdicts under %v; history:\n%s", shadow, under, command("history", "--shadow"))
 }
 
 // verdicts is how many there are.
@@ -261,7 +280,7 @@ func get(t *testing.T, url string) []byte {
 	return []byte(page)
 }
 
-func post(t *testing.T, url string, body any) {
+func post(t *testing.T, url string, body any) []byte {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -275,4 +294,9 @@ func post(t *testing.T, url string, body any) {
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s", url, resp.Status)
 	}
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
 }
