@@ -28,9 +28,9 @@ func Defects() []Defect {
 		{Name: "a transaction is committed although a record was refused", Kinds: []string{"topic-limit"}, Check: "lost|settled|recovered", Edits: []edit{
 			{"consumer/delivery.go", "if first := d.first.Load(); first != nil {", "if first := d.first.Load(); first != nil && false {"}}},
 		{Name: "an input that cannot be decoded is passed over", Check: "lost|settled", Edits: []edit{
-			{"consumer/answers.go", "	for i := range outcomes {\n", "	for i := range outcomes {\n\t\tif outcomes[i].Err != nil {\n\t\t\tcontinue\n\t\t}\n"}}},
+			{"consumer/answers.go", "		w.by.outcomes = w.by.outcomes[1:]\n", "		w.by.outcomes = w.by.outcomes[1:]\n\t\tif o.Err != nil {\n\t\t\tcontinue\n\t\t}\n"}}},
 		{Name: "an input that cannot be decoded gets its neighbour's verdict", Check: "payload", Edits: []edit{
-			{"consumer/answers.go", "	for i := range outcomes {\n", "	for i := range outcomes {\n\t\tfor j := 0; j < len(outcomes) && outcomes[i].Err != nil; j++ {\n\t\t\tif outcomes[j].Err == nil {\n\t\t\t\toutcomes[i] = outcomes[j]\n\t\t\t}\n\t\t}\n"}}},
+			{"consumer/answers.go", "		w.by.outcomes = w.by.outcomes[1:]\n", "		w.by.outcomes = w.by.outcomes[1:]\n\t\tfor j := 0; j < len(w.by.outcomes) && o.Err != nil; j++ {\n\t\t\tif w.by.outcomes[j].Err == nil {\n\t\t\t\to = &w.by.outcomes[j]\n\t\t\t}\n\t\t}\n"}}},
 		{Name: "the memory of a verdict is used again while it is sent", Check: "payload|recovered|settled|exit", Edits: []edit{
 			{"consumer/answers.go", "	start := len(a.payload)\n", "	a.payload = a.payload[:0]\n\tstart := 0\n"}}},
 		{Name: "verdicts are counted before their transaction commits", Kinds: []string{"wire-cut", "txn-timeout", "zombie-score"}, Check: "counters", Edits: []edit{
