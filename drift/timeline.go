@@ -57,6 +57,27 @@ func (t *Timeline) join() {
 	t.stretches, t.hop = joined, 2*t.hop
 }
 
+// Merge adds what another timeline of the same profile and hop counted.
+func (t *Timeline) Merge(o *Timeline) {
+	t.total.Add(o.total)
+	t.early += o.early
+	for t.hop < o.hop {
+		t.join()
+	}
+	for o.hop < t.hop {
+		o.join()
+	}
+	for index, counts := range o.stretches {
+		if t.stretches[index] == nil {
+			t.stretches[index] = t.profile.NewCounts()
+		}
+		t.stretches[index].Add(counts)
+	}
+	for len(t.stretches) > maxStretches {
+		t.join()
+	}
+}
+
 // Total is all that was counted, and how many of it were ahead of their records' time, and are in no stretch.
 func (t *Timeline) Total() (all *Counts, early int64) { return t.total, t.early }
 

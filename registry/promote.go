@@ -51,9 +51,9 @@ func (m *MLflow) History(ctx context.Context) ([]Promotion, error) {
 	return all, nil
 }
 
-// Promote moves the alias to a version whose bundle holds, and writes down who, when and why. The tags are written first: an alias that has moved has its reason. The version is no
+// Promote moves the alias to a version whose bundle holds, and which has a backtest of it unless force says otherwise, and writes down who, when and why. The tags are written first: an alias that has moved has its reason. The version is no
 // canary then, nor is the one before: were it, it would decide on after a rollback.
-func (m *MLflow) Promote(ctx context.Context, version, by, why string, prove Prove) (Promotion, error) {
+func (m *MLflow) Promote(ctx context.Context, version, by, why string, force bool, prove Prove) (Promotion, error) {
 	p := Promotion{Alias: m.cfg.Alias, Version: version, By: by, Why: why, At: time.Now().UTC().Truncate(time.Second)}
 	if err := p.named(); err != nil {
 		return p, err
@@ -62,7 +62,11 @@ func (m *MLflow) Promote(ctx context.Context, version, by, why string, prove Pro
 	if err != nil {
 		return p, err
 	}
-	if _, _, err := m.Fetch(ctx, version, prove); err != nil {
+	b, _, err := m.Fetch(ctx, version, prove)
+	if err == nil && !force && m.cfg.Alias != m.cfg.Challenger { // who decides nothing needs no backtest
+		err = v.backtested(b.ID.Digest)
+	}
+	if err != nil {
 		return p, fmt.Errorf("not promoted: %w", err)
 	}
 	leaving := []ModelVersion{v}
@@ -128,7 +132,7 @@ func (m *MLflow) Rollback(ctx context.Context, by, why string, prove Prove) (Pro
 	}
 	for _, p := range slices.Backward(history) {
 		if p.Alias == m.cfg.Alias && p.Version == now.Version && p.Previous != "" && p.Previous != now.Version {
-			return m.Promote(ctx, p.Previous, by, why, prove)
+			return m.Promote(ctx, p.Previous, by, why, true, prove)
 		}
 	}
 	return Promotion{}, fmt.Errorf("nothing is known of what was %s before version %s: promote a version by its number", m.cfg.Alias, now.Version)

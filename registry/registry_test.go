@@ -73,15 +73,15 @@ func contract(t *testing.T, m *MLflow) {
 		t.Errorf("without an alias: %v", err)
 	}
 	for _, p := range []struct{ version, previous string }{{"1", ""}, {"3", "1"}} {
-		done, err := m.Promote(ctx, p.version, "ann", "it is better", prove)
+		done, err := m.Promote(ctx, p.version, "ann", "it is better", true, prove)
 		if err != nil || done.Previous != p.previous || done.Version != p.version {
 			t.Fatalf("promote %s: %+v, %v", p.version, done, err)
 		}
 	}
-	if _, err := m.Promote(ctx, "9", "ann", "no such version", prove); err == nil {
+	if _, err := m.Promote(ctx, "9", "ann", "no such version", true, prove); err == nil {
 		t.Error("a version that does not exist is promoted")
 	}
-	if _, err := m.Promote(ctx, "2", "", "nobody", prove); err == nil || !strings.Contains(err.Error(), "who") {
+	if _, err := m.Promote(ctx, "2", "", "nobody", true, prove); err == nil || !strings.Contains(err.Error(), "who") {
 		t.Errorf("nobody promotes: %v", err)
 	}
 	back, err := m.Rollback(ctx, "bob", "it was not", prove)
@@ -262,7 +262,7 @@ func TestTheBundleInForceStaysUntilAnotherHolds(t *testing.T) {
 	}
 	w.run(t)
 	w.nothing(t, 2)
-	if _, err := m.Promote(t.Context(), "2", "ann", "better", prove); err != nil {
+	if _, err := m.Promote(t.Context(), "2", "ann", "better", true, prove); err != nil {
 		t.Fatal(err)
 	}
 	w.next(t, "b: alias champion of fraud-detector is version 2, by ann: better")
@@ -358,7 +358,7 @@ func TestNobodyIsACanaryWithoutReason(t *testing.T) {
 	}
 	// Promoted, it is no canary any more, and stays none when it is rolled back.
 	for range 2 {
-		if _, err := m.Promote(ctx, "2", "ann", "better", prove); err != nil {
+		if _, err := m.Promote(ctx, "2", "ann", "better", true, prove); err != nil {
 			t.Fatal(err)
 		}
 		if v, err := m.Get(ctx, "2"); err != nil || v.Tag(tagCanary) != "0" {

@@ -67,6 +67,16 @@ func LoadBundle(dir fs.FS, engine Engine) (*Bundle, error) {
 	return b, nil
 }
 
+// Digest of the bundle in a folder, without loading it.
+func Digest(dir fs.FS) (string, error) {
+	raw, err := readFile(dir, "bundle.json", maxOtherFile)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(raw)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
 // LoadUnprofiled is LoadBundle but for the profile, which may be of another contract, or of another program: it is to be made anew.
 func LoadUnprofiled(dir fs.FS, engine Engine) (*Bundle, error) {
 	b, _, err := load(dir, engine)

@@ -152,6 +152,12 @@ func DecisionCode(d schemas.Decision) float64 {
 // Key is the key of the event that was added last, such as its customer; valid until the next Add.
 func (s *Scorer) Key() []byte { return s.tx.Key }
 
+// Amount is that of the event that was added last.
+func (s *Scorer) Amount() float64 { return s.tx.Amount }
+
+// Row is the model's row of the event that was added last, where it was not refused; valid until the next Add.
+func (s *Scorer) Row() []float64 { return s.rows[max(0, len(s.rows)-s.width):] }
+
 // Scored is what was scored of the batch, without the events that have no verdict: valid after Score, until the next Reset.
 func (s *Scorer) Scored() drift.Scored {
 	return drift.Scored{Rows: s.rows, Width: s.width, Probabilities: s.chances, Decisions: s.decisions, Times: s.times, Timestamps: s.timestamps}

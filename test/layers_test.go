@@ -28,6 +28,7 @@ var height = map[string]int{
 	"kafka":    3,
 	"producer": 4,
 	"registry": 5,
+	"replay":   5,
 	"consumer": 5, "audit": 5, // consumer publishes through producer; audit and consumer do not know each other
 	"app": 6,
 	"cmd": 7,
@@ -39,7 +40,7 @@ var bans = []struct {
 	rooms    []string
 }{
 	{[]string{"database/sql", "github.com/jackc", "modernc.org", "github.com/pressly/goose"}, []string{"audit"}},
-	{[]string{"github.com/twmb"}, []string{"kafka", "consumer", "producer", "audit"}},
+	{[]string{"github.com/twmb"}, []string{"kafka", "consumer", "producer", "audit", "replay"}},
 	{[]string{"github.com/kelseyhightower/envconfig"}, []string{"app", "cmd"}},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd"}},
 	{[]string{"github.com/dmitryikh/leaves"}, []string{"scorer"}},

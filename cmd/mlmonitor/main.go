@@ -46,7 +46,7 @@ Configuration is environment variables: mlmonitor config lists them. Results go 
 		RunE:          showHelp,
 	}
 	cmd.AddCommand(demoCommand(), scoreCommand(), auditCommand(), produceCommand(), topicsCommand(), migrateCommand(),
-		deadLetterCommand(), modelCommand(), driftCommand(), configCommand(), doctorCommand(), healthCommand())
+		deadLetterCommand(), modelCommand(), driftCommand(), replayCommand(), configCommand(), doctorCommand(), healthCommand())
 	return cmd
 }
 

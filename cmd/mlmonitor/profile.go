@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -21,20 +22,41 @@ import (
 type topicRange struct{ from, to string }
 
 func (r *topicRange) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.from, "from", "", "first record by its timestamp, RFC 3339 or a time ago such as 24h; default the topic's begin")
+	cmd.Flags().StringVar(&r.from, "from", "", "first record: by its timestamp, RFC 3339 or a time ago such as 24h, or an offset of every partition; default the topic's begin")
 	cmd.Flags().StringVar(&r.to, "to", "", "where to end, likewise, not included; default what is committed now")
 }
 
 func (r *topicRange) open(cmd *cobra.Command, topics *kafka.Config, topic string) (kafka.Range, error) {
-	from, err := moment("from", r.from)
+	from, first, err := bound("from", r.from)
 	if err != nil {
 		return kafka.Range{}, err
 	}
-	to, err := moment("to", r.to)
+	to, last, err := bound("to", r.to)
 	if err != nil {
 		return kafka.Range{}, err
 	}
-	return kafka.Between(cmd.Context(), topics, topic, from, to)
+	found, err := kafka.Between(cmd.Context(), topics, topic, from, to)
+	if err != nil {
+		return found, err
+	}
+	for p := range found.To {
+		if first >= 0 {
+			found.From[p] = min(max(first, found.From[p]), found.To[p])
+		}
+		if last >= 0 {
+			found.To[p] = max(min(last, found.To[p]), found.From[p])
+		}
+	}
+	return found, nil
+}
+
+// bound is a time, or an offset; -1 where it is none.
+func bound(flag, text string) (at time.Time, offset int64, err error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 {
+		return at, n, nil
+	}
+	at, err = moment(flag, text)
+	return at, -1, err
 }
 
 func moment(flag, text string) (time.Time, error) {
@@ -46,7 +68,7 @@ func moment(flag, text string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, fmt.Errorf("--%s is %q: use a time as 2026-01-02T15:04:05Z or a time ago as 24h", flag, text)
+		return t, fmt.Errorf("--%s is %q: use a time as 2026-01-02T15:04:05Z, a time ago as 24h, or an offset", flag, text)
 	}
 	return t, nil
 }

@@ -269,21 +269,24 @@ func (f *moveFlags) run(cmd *cobra.Command, move func(context.Context, *registry
 
 func modelPromote() *cobra.Command {
 	var f moveFlags
+	var force bool
 	cmd := &cobra.Command{
 		Use:   "promote VERSION",
 		Short: "Let a version decide: move the alias to it",
-		Long: `Downloads the version's bundle and proves it as model check does; one that does not hold is not promoted. Then moves the alias MLFLOW_ALIAS, and writes down who, when and why as
+		Long: `Downloads the version's bundle and proves it as model check does; one that does not hold is not promoted, and one that has no backtest attached (mlmonitor replay --attach)
+decides only with --force. A challenger needs none. Then moves the alias MLFLOW_ALIAS, and writes down who, when and why as
 tags. Scorers see it within MODEL_POLL_INTERVAL.`,
 		Example: `  MLFLOW_TRACKING_URI=https://mlflow:5000 mlmonitor model promote 7 --why "better on the last period" --wait 1m`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, func(ctx context.Context, client *registry.MLflow, by string) (registry.Promotion, error) {
-				return client.Promote(ctx, args[0], by, f.why, app.Prover(chooseEngine("")))
+				return client.Promote(ctx, args[0], by, f.why, force, app.Prover(chooseEngine("")))
 			})
 		},
 	}
 	f.add(cmd)
 	f.addAlias(cmd)
+	cmd.Flags().BoolVar(&force, "force", false, "let it decide without a backtest")
 	return cmd
 }
 

@@ -34,7 +34,7 @@ sed -E 's/"amount":([0-9]+)(\.[0-9]+)?/"amount":0.\1/' "$dir/events.jsonl" >"$di
 "$MLMONITOR_PYTHON" training/train.py --events "$dir/cheap.jsonl" --labels "$dir/all.csv" --contract training/contract.yaml --trees 3 --leaves 4 \
   --name poor --out "$dir/poor" >/dev/null
 mlmonitor model push "$dir/poor"
-mlmonitor model promote 1 --by test --why "the first"
+mlmonitor model promote 1 --force --by test --why "the first"
 
 export AIRFLOW_HOME=$dir/airflow AIRFLOW__CORE__DAGS_FOLDER=$root/deploy/airflow/dags AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__UNIT_TEST_MODE=False
 airflow=$root/.cache/venv-airflow/bin/airflow

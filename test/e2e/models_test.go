@@ -59,7 +59,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 		bundles[b.ID.Digest] = b
 	}
 	poison(t, mlflow.URL, "3")
-	command("promote", "1", "--by", "ann", "--why", "the first")
+	command("promote", "1", "--force", "--by", "ann", "--why", "the first")
 	post(t, mlflow.URL+"/api/2.0/mlflow/registered-models/alias", map[string]string{"name": "fraud-detector", "alias": "challenger", "version": "2"})
 
 	var scorers []*process
@@ -79,7 +79,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 		produced <- out
 	}()
 	time.Sleep(3 * time.Second)
-	command("promote", "2", "--by", "ann", "--why", "better", "--wait", "40s")
+	command("promote", "2", "--force", "--by", "ann", "--why", "better", "--wait", "40s")
 	scorers[0].kill()
 	time.Sleep(time.Second)
 	if out := command("rollback", "--by", "bob", "--why", "worse", "--wait", "40s"); !strings.Contains(out, "version 1") {
@@ -88,7 +88,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 	command("canary", "--share", "0.3", "--by", "ann", "--why", "carefully", "--wait", "40s")
 	scorers[1].kill()
 	time.Sleep(2 * time.Second)
-	command("promote", "2", "--by", "ann", "--why", "mended", "--wait", "40s")
+	command("promote", "2", "--force", "--by", "ann", "--why", "mended", "--wait", "40s")
 
 	if err := mlflow.Kill(); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 			return strings.Contains(page, "\nmlmonitor_registry_refused_total ") && !strings.Contains(page, "\nmlmonitor_registry_refused_total 0\n")
 		})
 	}
-	command("promote", "1", "--by", "ann", "--why", "after the poison", "--wait", "40s")
+	command("promote", "1", "--force", "--by", "ann", "--why", "after the poison", "--wait", "40s")
 
 	var sent struct{ Transactions, Malformed uint64 }
 	if err := json.Unmarshal([]byte(<-produced), &sent); err != nil {

@@ -34,7 +34,7 @@ type result struct {
 	Swapping []float64  `json:"swapping"`
 	Ratio    float64    `json:"ratio"`     // of the medians
 	Quartile [2]float64 `json:"quartiles"` // of the ratios of each window with a swap to the quiet one before it
-	Swaps    int        `json:"swaps"`     // that the topic of models tells of
+	Events   int        `json:"events"`    // of swaps in the topic of models: one or more a swap, for its partitions
 }
 
 func main() {
@@ -51,8 +51,8 @@ func main() {
 		if *asJSON {
 			return json.NewEncoder(os.Stdout).Encode(found)
 		}
-		fmt.Printf("%d swaps; medians of %d windows each: quiet %.0f/s, with a swap %.0f/s\nswapping_vs_quiet=%.3f (quartiles of pairs %.3f, %.3f)\n",
-			found.Swaps, len(found.Swapping), kit.Median(found.Quiet), kit.Median(found.Swapping), found.Ratio, found.Quartile[0], found.Quartile[1])
+		fmt.Printf("%d events of swaps; medians of %d windows each: quiet %.0f/s, with a swap %.0f/s\nswapping_vs_quiet=%.3f (quartiles of pairs %.3f, %.3f)\n",
+			found.Events, len(found.Swapping), kit.Median(found.Quiet), kit.Median(found.Swapping), found.Ratio, found.Quartile[0], found.Quartile[1])
 		return nil
 	})
 }
@@ -192,7 +192,7 @@ func measure(ctx context.Context, r *kit.Run, bundle string, records uint64, win
 	if err != nil {
 		return nil, err
 	}
-	found.Swaps = len(digests)
+	found.Events = len(digests)
 	slices.Sort(ratios)
 	found.Quartile = [2]float64{ratios[len(ratios)/4], ratios[len(ratios)*3/4]}
 	found.Ratio = kit.Median(found.Swapping) / kit.Median(found.Quiet)
