@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-drift: ## measure false alarms on the simulator's stream, without drift (A
 
 bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten minutes at full speed (ARGS)
 	go run ./test/bench/soak -bundle .cache/bench/bundle $(ARGS)
+
+bench-replay: ## compare the rate of replays with only reading the topic (ARGS)
+	go run ./test/bench/replay $(ARGS)
 
 bench-swap: .cache/bench/bundle/bundle.json ## compare the throughput with and without swaps of the bundle (ARGS)
 	go run ./test/bench/swap -bundle .cache/bench/bundle $(ARGS)

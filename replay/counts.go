@@ -28,7 +28,7 @@ type Counts struct {
 	Partial   bool             `json:"partial"` // it was interrupted: a part of the inputs is missing
 
 	Records  int64                   `json:"records"`
-	Left     int64                   `json:"left_out"` // by sampling
+	Left     int64                   `json:"left_out"` // by sampling, or of other times
 	Scored   int64                   `json:"scored"`
 	Refused  map[schemas.Class]int64 `json:"refused"`
 	Unpaired int64                   `json:"unpaired"` // scored, and without anything to compare with

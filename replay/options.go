@@ -26,6 +26,8 @@ type Options struct {
 	K        int            // transactions or customers that are looked at in a day
 	Segments []string       // features
 	Sample   float64        // share of the keys, 1 for all
+	Since    time.Time      // of a file, whose events have no records: event times from Since, included, to Until, not included; zero for no bound
+	Until    time.Time
 	Workers  int
 	Hop      time.Duration // of the drift's time line
 	Command  string        // as it was called, for the report

@@ -582,6 +582,43 @@ func TestCountsOfPartsAddUpToTheWhole(t *testing.T) {
 	}
 }
 
+func TestOfAFileATimeIsReplayed(t *testing.T) {
+	name, _ := file(t, "events.jsonl", 6000)
+	o := options(variant(t, "candidate", 0.01, 0.2))
+	whole, err := Run(t.Context(), FromFile(name, 2), nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle := whole.From.Add(whole.To.Sub(whole.From) / 2)
+	sum := int64(0)
+	for _, bounds := range [][2]time.Time{{{}, middle}, {middle, {}}} {
+		o.Since, o.Until = bounds[0], bounds[1]
+		c, err := Run(t.Context(), FromFile(name, 2), nil, o)
+		if err != nil || c.Records+c.Left != 6000 || c.Records < 1000 {
+			t.Fatalf("%d records, %d left out, %v", c.Records, c.Left, err)
+		}
+		if !bounds[0].IsZero() && c.From.Before(middle) || !bounds[1].IsZero() && !c.To.Before(middle) {
+			t.Errorf("of %v are %v to %v", bounds, c.From, c.To)
+		}
+		sum += c.Records
+	}
+	if sum != 6000 {
+		t.Errorf("the halves have %d", sum)
+	}
+}
+
+func TestACandidateThatHasSeenTheRangeIsTold(t *testing.T) {
+	name, _ := file(t, "events.jsonl", 500) // of January, on which the sample was trained
+	o := options(variant(t, "candidate", 0.01, 0.2))
+	c, err := Run(t.Context(), FromFile(name, 1), nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := NewReport(c, o.Candidate, nil); !strings.Contains(r.Words[1], "has learnt from events until 2026-02-05") {
+		t.Errorf("%q", r.Words)
+	}
+}
+
 func TestTheSamePartTwiceIsRefused(t *testing.T) {
 	c := newCounts(options(variant(t, "candidate", 0.01, 0.2)), "topic in")
 	c.Parts = []PartDone{{"topic in", 0, 0, 10, 10}}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -136,7 +137,29 @@ func NewReport(c *Counts, candidate, base *scorer.Bundle) *Report {
 		r.Drift = reports.New(reports.Source{Bundle: c.Candidate, What: c.Settings.Source}, candidate.Profile, c.timeline, candidate.Contract.Rules(), c.quality)
 	}
 	r.Words = r.words()
+	for i, b := range []*scorer.Bundle{candidate, base} {
+		if b == nil {
+			continue
+		}
+		if to := learntUntil(b); to.After(c.From) {
+			r.Words = slices.Insert(r.Words, 1, fmt.Sprintf("Careful: the %s has learnt from events until %s, which this range has too: on those it looks better than it is. Replay what came after.",
+				[]string{"candidate", "bundle that it is compared with"}[i], to.Format("2006-01-02 15:04")))
+		}
+	}
 	return r
+}
+
+// learntUntil is the time of the last event that a bundle's model was trained on, as far as its training wrote that down: training.train.to.
+func learntUntil(b *scorer.Bundle) time.Time {
+	var training struct {
+		Train struct {
+			To time.Time `json:"to"`
+		} `json:"train"`
+	}
+	if json.Unmarshal(b.Training, &training) != nil {
+		return time.Time{}
+	}
+	return training.Train.To
 }
 
 func rounded(v float64) float64 { return math.Round(v*1e9) / 1e9 }

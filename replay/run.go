@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -88,6 +87,7 @@ type worker struct {
 	base      *scorer.Scorer // nil without a base
 	memory    *drift.Memory
 	chooser   *schemas.Chooser
+	clock     *clock // nil where all event times are wanted
 	waiting   []waiting
 	weights   metrics.Weights
 	segments  []segmented
@@ -121,6 +121,9 @@ func newWorker(o *Options, source string) *worker {
 	if o.Sample < 1 {
 		w.chooser = schemas.NewChooser(schemas.Canary{Bundle: schemas.BundleID{Digest: "sample"}, Share: o.Sample})
 	}
+	if !o.Since.IsZero() || !o.Until.IsZero() {
+		w.clock = &clock{decoder: o.Candidate.Contract.NewDecoder(), row: make([]float64, len(o.Candidate.Contract.FeatureNames())), since: o.Since, until: o.Until}
+	}
 	for i, name := range o.Candidate.Contract.FeatureNames() {
 		for _, s := range o.Segments {
 			if s == name {
@@ -129,6 +132,21 @@ func newWorker(o *Options, source string) *worker {
 		}
 	}
 	return w
+}
+
+// clock reads when an event happened; one that cannot be read did so at no time.
+type clock struct {
+	decoder      *schemas.Decoder
+	row          []float64
+	tx           schemas.Transaction
+	since, until time.Time
+}
+
+func (c *clock) within(event []byte) bool {
+	if c.decoder.Decode(event, c.row, &c.tx) != nil {
+		return false
+	}
+	return !c.tx.Time.Before(c.since) && (c.until.IsZero() || c.tx.Time.Before(c.until))
 }
 
 // read replays a part; stop is the offset after the last input that was counted.
@@ -163,7 +181,7 @@ func (w *worker) read(ctx context.Context, part Part, source *Source, cfg *kafka
 		return nil
 	}
 	err = part.read(ctx, func(in *Input) error {
-		if w.chooser != nil && !w.chooser.Takes(w.key(in)) {
+		if w.chooser != nil && !w.chooser.Takes(w.key(in)) || w.clock != nil && !w.clock.within(in.Value) {
 			w.counts.Left++
 			return nil
 		}
@@ -438,5 +456,3 @@ func (w *worker) finish(part Part, stop int64) {
 	w.counts.Partial = stop < part.To
 	w.counts.Parts = append(w.counts.Parts, PartDone{w.counts.Settings.Source, part.Partition, part.From, stop, w.counts.Records})
 }
-
-var errNothing = errors.New("there is nothing to replay: the range is empty")

@@ -25,15 +25,15 @@ type Difference struct {
 
 // Kinds of differences.
 const (
-	Unanswered    = "unanswered"         // neither a verdict nor a dead letter
-	Doubled       = "doubled"            // more than one answer
-	Changed       = "changed"            // the verdict has other bytes than its bundle gives
-	Misplaced     = "misplaced"          // the verdict has another key or timestamp than its input
-	Refused       = "refused"            // a verdict of an input that its bundle refuses
-	Letter        = "dead letter"        // a dead letter of an input that its bundle does not refuse, or refuses otherwise
-	NotInForce    = "not in force"       // the topic of models says that another bundle decided there
-	UnknownBundle = "unknown bundle"     // its bundle is nowhere to be found: it cannot be scored again
-	Foreign       = "answer to no input" // within the range, of an offset at which no input stands
+	Unanswered    = "unanswered"     // neither a verdict nor a dead letter
+	Doubled       = "doubled"        // more than one answer
+	Changed       = "changed"        // the verdict has other bytes than its bundle gives
+	Misplaced     = "misplaced"      // the verdict has another key or timestamp than its input
+	Refused       = "refused"        // a verdict of an input that its bundle refuses
+	Letter        = "dead letter"    // a dead letter of an input that its bundle does not refuse, or refuses otherwise
+	NotInForce    = "not in force"   // the topic of models says that another bundle decided there
+	UnknownBundle = "unknown bundle" // its bundle is nowhere to be found: it cannot be scored again
+	OutOfOrder    = "out of order"   // a verdict that stands behind those of later inputs, or of an offset at which no input stands: nobody who scores writes it
 )
 
 // maxDifferences is how many are listed; all are counted.
@@ -197,15 +197,15 @@ func (v *verifier) run(ctx context.Context, cfg *kafka.Config, whole kafka.Range
 	if err != nil {
 		return stop, err
 	}
-	return v.part.To, v.given.until(v.part.To, func(r *recorded) { v.foreign(r) })
+	return v.part.To, v.given.until(v.part.To, func(r *recorded) { v.outOfOrder(r) })
 }
 
 func (v *verifier) differ(offset int64, kind, format string, args ...any) {
 	v.found.differs(Difference{v.part.Partition, offset, kind, fmt.Sprintf(format, args...)})
 }
 
-func (v *verifier) foreign(r *recorded) {
-	v.differ(r.verdict.Source.Offset, Foreign, "a verdict of it stands at offset %d of partition %d", r.position, v.part.Partition)
+func (v *verifier) outOfOrder(r *recorded) {
+	v.differ(r.verdict.Source.Offset, OutOfOrder, "a verdict of it stands at offset %d of partition %d, behind those of later inputs, or there is no such input", r.position, v.part.Partition)
 }
 
 // input compares one input's answers.
@@ -217,7 +217,7 @@ func (v *verifier) input(in *Input) error {
 	var answers []recorded
 	err := v.given.until(in.Offset, func(r *recorded) {
 		if r.verdict.Source.Offset < in.Offset {
-			v.foreign(r)
+			v.outOfOrder(r)
 			return
 		}
 		answers = append(answers, *r)

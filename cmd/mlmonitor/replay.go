@@ -30,15 +30,15 @@ import (
 
 // replayFlags are those of replay.
 type replayFlags struct {
-	part                              topicRange
-	partitions                        string
-	events, bundle, against, labels   string
-	unlabelled, maturity, asOf, costs string
-	k, workers                        int
-	segments, bundleDirs              []string
-	sample                            float64
-	out, table, counts, publish       string
-	verify, attach, asJSON            bool
+	part                                topicRange
+	partitions                          string
+	events, bundle, against, labels     string
+	unlabelled, maturity, asOf, costs   string
+	k, workers                          int
+	segments, bundleDirs                []string
+	sample                              float64
+	out, table, counts, publish, policy string
+	verify, attach, asJSON              bool
 }
 
 func replayCommand() *cobra.Command {
@@ -81,6 +81,7 @@ labels, how good it is, what it costs, and which policy would have been better. 
 	flags.Float64Var(&f.sample, "sample", 1, "share of the record keys to replay, chosen by hash")
 	flags.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "partitions at a time")
 	flags.StringVar(&f.out, "out", "", "write the report as an HTML file")
+	flags.StringVar(&f.policy, "policy", "", "write the suggested policy to this file: of those within the capacity the one that would have cost least; needs --costs")
 	flags.StringVar(&f.table, "parquet", "", "write a line for each transaction to a Parquet file")
 	flags.StringVar(&f.counts, "counts", "", "write the counts for replay merge to a file, gzipped JSON")
 	flags.StringVar(&f.publish, "publish", "", "write the verdicts to this topic, exactly once; started again, it goes on where it was")
@@ -247,6 +248,12 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 	var topics kafka.Config
 	if f.events != "" {
 		source = replay.FromFile(f.events, max(1, f.workers))
+		if o.Since, err = moment("from", f.part.from); err != nil {
+			return err
+		}
+		if o.Until, err = moment("to", f.part.to); err != nil {
+			return err
+		}
 	} else {
 		var r kafka.Range
 		if topics, r, err = f.topic(cmd); err != nil {
@@ -256,6 +263,9 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 	}
 	if err := f.readLabels(ctx, &topics, o); err != nil {
 		return err
+	}
+	if f.policy != "" && (o.Costs == nil || o.Labels == nil) {
+		return errors.New("--policy needs --labels and --costs")
 	}
 	var table *replay.Table
 	if f.table != "" {
@@ -283,6 +293,11 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 	report := replay.NewReport(counts, o.Candidate, o.Base)
 	if err := writeReport(cmd, report, f.out, f.asJSON); err != nil {
 		return err
+	}
+	if f.policy != "" && !report.Partial {
+		if err := writePolicy(f.policy, report); err != nil {
+			return err
+		}
 	}
 	if report.Partial {
 		return errors.New("interrupted: the report is of a part")
@@ -315,6 +330,22 @@ func writeReport(cmd *cobra.Command, r *replay.Report, out string, asJSON bool) 
 		fmt.Fprintf(w, "report    %s\n", out)
 	}
 	return nil
+}
+
+// writePolicy writes the suggestion as a bundle has its policy.
+func writePolicy(name string, r *replay.Report) error {
+	s := r.Suggest
+	if s == nil {
+		return errors.New("--policy: no policy can be suggested: --labels and --costs are needed, and mature transactions with labels")
+	}
+	text := fmt.Sprintf(`# Suggested by a replay of %s, %s to %s, under %s %s: of the policies within the capacity it would have cost least, %.0f.
+# 95 %% intervals, over customers: review %.4g to %.4g, decline %.4g to %.4g. It is fitted to these transactions: on others it will cost more.
+version: 1
+review: %v
+decline: %v
+`, r.Settings.Source, r.From.Format(time.DateOnly), r.To.Format(time.DateOnly), r.Candidate.Name, r.Candidate.Version, s.Cost,
+		s.ReviewInterval[0], s.ReviewInterval[1], s.DeclineInterval[0], s.DeclineInterval[1], s.Review, s.Decline)
+	return os.WriteFile(name, []byte(text), 0o644)
 }
 
 func writeCounts(name string, c *replay.Counts) (err error) {

@@ -16,6 +16,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mlmonitor/mlmonitor/consumer"
+	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/scorer"
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 const trainingPython = "../../.cache/venv/bin/python"
@@ -134,7 +140,7 @@ func TestABacktestEqualsAReference(t *testing.T) {
 
 	page := filepath.Join(dir, "report.html")
 	text := mustRun(t, nil, "replay", "--events", events, "--bundle", candidate, "--against", base, "--labels", labels, "--costs", "../../training/costs.yaml", "--as-of", asOf.Format(time.RFC3339),
-		"--maturity", "7d", "--k", k, "--segment", "channel", "--out", page, "--parquet", filepath.Join(dir, "rows.parquet"), "--json")
+		"--maturity", "7d", "--k", k, "--segment", "channel", "--out", page, "--policy", filepath.Join(dir, "policy.yaml"), "--parquet", filepath.Join(dir, "rows.parquet"), "--json")
 	var got struct {
 		Labels   map[string]int64
 		Compared struct{ Decided [3][3]int64 }
@@ -229,8 +235,139 @@ func TestABacktestEqualsAReference(t *testing.T) {
 	if !got.Suggested.WithinCapacity || len(got.Difference) == 0 {
 		t.Errorf("no policy, or no difference: %+v", got)
 	}
+	policy, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := scorer.ParsePolicy(policy); err != nil {
+		t.Errorf("the suggested policy is none: %v\n%s", err, policy)
+	}
 	html, err := os.ReadFile(page)
 	if err != nil || !strings.Contains(string(html), "card precision at 15 a day") {
 		t.Errorf("the page: %v", err)
+	}
+}
+
+// TestABacktestIsAskedForBeforeAPromotion: on a real Kafka and MLflow, a version is not promoted, is replayed against what was decided, gets the result attached, and is promoted; the auditor's replay
+// finds each verdict as its bundle made it.
+func TestABacktestIsAskedForBeforeAPromotion(t *testing.T) {
+	s := newStack(t)
+	mlflow := rig.MLflow(t)
+	dir := t.TempDir()
+	env := append(s.env[:len(s.env):len(s.env)], "BUNDLE_DIR=", "MLFLOW_TRACKING_URI="+mlflow.URL, "MODEL_POLL_INTERVAL=500ms", "MODEL_CACHE_DIR="+filepath.Join(dir, "cache"))
+	for _, version := range []string{"one", "two"} {
+		folder, _ := bundleOf(t, version)
+		mustRun(t, env, "model", "push", folder)
+	}
+	mustRun(t, env, "model", "promote", "1", "--force", "--by", "ann", "--why", "the first")
+	one := supervise(t, "score", "backtest", freePort(t), env)
+	one.becomesReady(t)
+	mustRun(t, s.env, "produce", "--count", "5000", "--customers", "200", "--malformed", "0.01")
+	eventually(t, time.Minute, "all is answered", func() bool {
+		lag, err := consumer.Lag(t.Context(), &s.topics, "mlmonitor-score")
+		return err == nil && lag == 0
+	})
+	promote := []string{"model", "promote", "2", "--by", "ann", "--why", "better"}
+	if _, err := run(t, env, promote...); err == nil || !strings.Contains(err.Error(), "no backtest") {
+		t.Fatalf("without a backtest: %v", err)
+	}
+	if _, err := run(t, env, "replay", "--bundle", "sample", "--attach"); err == nil || !strings.Contains(err.Error(), "--attach needs a version") {
+		t.Errorf("attached to no version: %v", err)
+	}
+	var report struct {
+		Records  int64
+		Compared struct {
+			Transactions int64
+			Agreement    float64
+		}
+	}
+	if err := json.Unmarshal([]byte(mustRun(t, env, "replay", "--bundle", "models:/fraud-detector/2", "--attach", "--json")), &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Records != 5000 || report.Compared.Agreement != 1 || report.Compared.Transactions < 4900 {
+		t.Errorf("the same model on the same transactions: %+v", report)
+	}
+	mustRun(t, env, promote...)
+	listing := string(get(t, mlflow.URL+"/api/2.0/mlflow/model-versions/get?name=fraud-detector&version=2"))
+	if !strings.Contains(listing, "mlmonitor.backtest") {
+		t.Errorf("the version has no word of it: %s", listing)
+	}
+	var version struct {
+		V struct {
+			RunID string `json:"run_id"`
+		} `json:"model_version"`
+	}
+	if err := json.Unmarshal([]byte(listing), &version); err != nil {
+		t.Fatal(err)
+	}
+	logged := string(get(t, mlflow.URL+"/api/2.0/mlflow/runs/get?run_id="+version.V.RunID))
+	if !strings.Contains(logged, "backtest.agreement") {
+		t.Errorf("the run has no figures: %.500s", logged)
+	}
+
+	// The auditor, while verdicts of both versions stand there.
+	eventually(t, time.Minute, "the swap is told", func() bool {
+		return strings.Contains(mustRun(t, env, "replay", "--verify", "--json"), `"differences": {}`) && s.swapped(t)
+	})
+	mustRun(t, s.env, "produce", "--count", "1000", "--customers", "200", "--first", "5000")
+	eventually(t, time.Minute, "all is answered", func() bool {
+		lag, err := consumer.Lag(t.Context(), &s.topics, "mlmonitor-score")
+		return err == nil && lag == 0
+	})
+	out := mustRun(t, env, "replay", "--verify")
+	if strings.Count(out, "bundle ") != 2 || strings.Contains(out, "DIFFERS") {
+		t.Errorf("the auditor is told: %s", out)
+	}
+	forged := append([]byte(nil), s.firstVerdict(t)...)
+	s.forge(t, forged)
+	if out, err := run(t, env, "replay", "--verify"); err == nil || !strings.Contains(out, "out of order") {
+		t.Errorf("a forged verdict is not found: %v\n%s", err, out)
+	}
+}
+
+// swapped says whether the topic of models tells of version two.
+func (s *stack) swapped(t *testing.T) (found bool) {
+	t.Helper()
+	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Models)
+	if err == nil {
+		err = kafka.Read(t.Context(), &s.topics, s.topics.Models, whole, func(r *kafka.Record) error {
+			found = found || strings.Contains(string(r.Value), `"version":"two"`)
+			return nil
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// firstVerdict is the value of one verdict.
+func (s *stack) firstVerdict(t *testing.T) (value []byte) {
+	t.Helper()
+	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Verdicts)
+	if err == nil {
+		err = kafka.Read(t.Context(), &s.topics, s.topics.Verdicts, whole, func(r *kafka.Record) error {
+			if value == nil && r.Partition == 0 {
+				value = append(value, r.Value...)
+			}
+			return nil
+		})
+	}
+	if err != nil || value == nil {
+		t.Fatal("there is no verdict", err)
+	}
+	return value
+}
+
+// forge writes a verdict into partition 0 behind everyone's back.
+func (s *stack) forge(t *testing.T, value []byte) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.topics.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: s.topics.Verdicts, Partition: 0, Value: value}).FirstErr(); err != nil {
+		t.Fatal(err)
 	}
 }
