@@ -20,6 +20,7 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/scorer"
 	"github.com/mlmonitor/mlmonitor/test/rig"
 )
@@ -323,6 +324,58 @@ func TestABacktestIsAskedForBeforeAPromotion(t *testing.T) {
 	if out, err := run(t, env, "replay", "--verify"); err == nil || !strings.Contains(out, "out of order") {
 		t.Errorf("a forged verdict is not found: %v\n%s", err, out)
 	}
+}
+
+// TestABackfillSurvivesKills: killed by SIGKILL again and again, and started with the same words, it has each verdict once.
+func TestABackfillSurvivesKills(t *testing.T) {
+	s := newStack(t)
+	mustRun(t, s.env, "produce", "--count", "150000", "--malformed", "0.001")
+	target := s.topics
+	target.Verdicts = "backfill"
+	if _, err := kafka.LayOut(t.Context(), &target, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
+		t.Fatal(err)
+	}
+	kills := 0
+	for wait := 60 * time.Millisecond; ; wait += 60 * time.Millisecond {
+		cmd := exec.CommandContext(t.Context(), binary, "replay", "--bundle", "sample", "--publish", "backfill", "--to", "20000")
+		cmd.Env = append(os.Environ(), s.env...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(wait, func() { cmd.Process.Kill() })
+		err := cmd.Wait()
+		timer.Stop()
+		if err == nil {
+			break
+		}
+		if kills++; kills > 100 {
+			t.Fatalf("it does not come to an end: %v", err)
+		}
+	}
+	seen := map[string]bool{}
+	whole, err := kafka.Whole(t.Context(), &target, "backfill")
+	if err == nil {
+		err = kafka.Read(t.Context(), &target, "backfill", whole, func(r *kafka.Record) error {
+			v, err := schemas.ParseVerdict(r.Value)
+			if at := fmt.Sprint(v.Source.Partition, " ", v.Source.Offset); seen[at] {
+				t.Errorf("%s stands twice", at)
+			} else {
+				seen[at] = true
+			}
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found struct{ Scored int64 }
+	if err := json.Unmarshal([]byte(mustRun(t, s.env, "replay", "--bundle", "sample", "--against", "none", "--to", "20000", "--json")), &found); err != nil {
+		t.Fatal(err)
+	}
+	if int64(len(seen)) != found.Scored || found.Scored < 100_000 || kills < 3 {
+		t.Errorf("%d verdicts after %d kills, %d are due", len(seen), kills, found.Scored)
+	}
+	t.Logf("%d kills", kills)
 }
 
 // swapped says whether the topic of models tells of version two.

@@ -142,6 +142,9 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 	if err != nil || shadow < 1000 {
 		t.Errorf("%d verdicts in the shadow, %v", shadow, err)
 	}
+	if out := mustRun(t, append(env, "MODEL_CACHE_DIR="+t.TempDir()), "replay", "--verify"); !strings.Contains(out, fmt.Sprintf("%d inputs", sent.Transactions)) || strings.Contains(out, "DIFFERS") {
+		t.Errorf("the auditor's replay says %s", out)
+	}
 	var history struct {
 		Moves  []struct{ Why string }
 		Shadow []app.ShadowReport

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,10 +10,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
-// TestTheDocumentedACLsAreEnough runs score and audit as a user who may do what docs/operations.md lists, and nothing else.
+// TestTheDocumentedACLsAreEnough runs score, audit and replay as a user who may do what docs/operations.md lists, and nothing else.
 func TestTheDocumentedACLsAreEnough(t *testing.T) {
 	s := sharedStack(t)
 	db := rig.Postgres(t).Database(t)
@@ -48,4 +50,19 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 300 && int64(s.count(t.Context())) == found.Verdicts
 	})
+	allow(kadm.NewACLs().Topics(s.topics.DeadLetters, s.topics.Models).Operations(kadm.OpRead))
+	if out := mustRun(t, secure, "replay", "--verify"); !strings.Contains(out, "300 inputs") {
+		t.Errorf("replay says %s", out)
+	}
+	mustRun(t, secure, "replay", "--bundle", "sample")
+	target := s.topics
+	target.Verdicts = s.topics.Verdicts + ".backfill"
+	if _, err := kafka.LayOut(t.Context(), &target, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
+		t.Fatal(err)
+	}
+	allow(kadm.NewACLs().Topics(target.Verdicts).Operations(kadm.OpRead, kadm.OpWrite))
+	for p := range 6 {
+		allow(kadm.NewACLs().TransactionalIDs(fmt.Sprintf("mlmonitor-replay-%s-%d", target.Verdicts, p)).Operations(kadm.OpWrite))
+	}
+	mustRun(t, secure, "replay", "--bundle", "sample", "--publish", target.Verdicts)
 }
