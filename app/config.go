@@ -10,6 +10,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 
+	"github.com/mlmonitor/mlmonitor/api"
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/drift"
@@ -23,7 +24,7 @@ type Config struct {
 	Instance string `envconfig:"INSTANCE_ID" desc:"name of this process, stable across restarts and different from its neighbours'; default: the host's name"`
 	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	OpsHost  string `envconfig:"OPS_HOST" default:"127.0.0.1" desc:"address that /health, /ready and /metrics listen on"`
-	OpsPort  int    `envconfig:"OPS_PORT" desc:"port of the same; default: demo 9100, score 9101, audit 9102"`
+	OpsPort  int    `envconfig:"OPS_PORT" desc:"port of the same; default: demo 9100, score 9101, audit 9102, api 9103"`
 	OpsPprof bool   `envconfig:"OPS_PPROF" default:"false" desc:"serve profiles of the running process under /debug/pprof/ of the same port, for go tool pprof"`
 }
 
@@ -190,7 +191,7 @@ type Variable struct {
 // Variables lists all of them.
 func Variables() []Variable {
 	var all []Variable
-	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, registry.Config{}, consumer.Config{}, drift.Config{}, audit.Config{}} {
+	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, registry.Config{}, consumer.Config{}, drift.Config{}, audit.Config{}, api.Config{}} {
 		t := reflect.TypeOf(section)
 		for i := range t.NumField() {
 			f := t.Field(i)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mlmonitor/mlmonitor/api"
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
@@ -25,13 +26,14 @@ import (
 
 // load reads everything, as all roles together would.
 func load() (c Config, k kafka.Config, s ScorerConfig, l consumer.Config, a audit.Config, err error) {
-	err = Load(&c, &k, &kafka.Layout{}, &s, &registry.Config{}, &l, &a)
+	err = Load(&c, &k, &kafka.Layout{}, &s, &registry.Config{}, &l, &a, &api.Config{})
 	return
 }
 
 // sound sets what has no default.
 func sound(t *testing.T) {
 	t.Setenv("BUNDLE_DIR", "sample")
+	t.Setenv("API_OIDC_ISSUER", "https://id.example.com/realms/payments")
 	t.Setenv("DATABASE_URL", "postgres://audit:hunter2@db:5432/mlmonitor?sslmode=verify-full")
 }
 
@@ -54,7 +56,7 @@ func TestDefaultsAreSound(t *testing.T) {
 }
 
 func TestAWrongVariableIsNamed(t *testing.T) {
-	known := map[string]bool{"OPS_HOST": true} // what it takes, only listening on it tells
+	known := map[string]bool{"OPS_HOST": true, "API_HOST": true} // what it takes, only listening on it tells
 	for _, name := range []string{"TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH", "MODEL", "ALIAS", "CHALLENGER_ALIAS"} {
 		known["MLFLOW_"+name] = true // by package registry
 	}
@@ -62,12 +64,14 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 	for variable, values := range map[string][]string{
 		"KAFKA_BROKERS": {"nohost", ","}, "KAFKA_TLS": {"maybe"}, "KAFKA_TLS_CA_FILE": {"absent.pem", "config_test.go"}, "KAFKA_TLS_CERT_FILE": {"x"}, "KAFKA_TLS_KEY_FILE": {"x"},
 		"KAFKA_SASL_MECHANISM": {"GSSAPI", "PLAIN"}, "KAFKA_SASL_USERNAME": {"app"}, "KAFKA_SASL_PASSWORD": {"hunter2"}, "KAFKA_ALLOW_OLD_BROKERS": {"perhaps"},
-		"KAFKA_TOPIC_TRANSACTIONS": {"", "..", "verdicts"}, "KAFKA_TOPIC_VERDICTS": {"a b", "transactions"}, "KAFKA_TOPIC_DEAD_LETTERS": {"verdicts"}, "KAFKA_TOPIC_MODELS": {"a b", "verdicts"}, "KAFKA_TOPIC_SHADOW": {"a b", "verdicts"}, "SHADOW_BUDGET": {"-1", "11", "NaN", "much"},
+		"KAFKA_TOPIC_TRANSACTIONS": {"", "..", "verdicts"}, "KAFKA_TOPIC_VERDICTS": {"a b", "transactions"}, "KAFKA_TOPIC_DEAD_LETTERS": {"verdicts"}, "KAFKA_TOPIC_MODELS": {"a b", "verdicts"}, "KAFKA_TOPIC_SHADOW": {"a b", "verdicts"}, "KAFKA_TOPIC_REPLIES": {"a b", "verdicts"}, "SHADOW_BUDGET": {"-1", "11", "NaN", "much"},
 		"KAFKA_PARTITIONS": {"0", "10001", "six"}, "KAFKA_REPLICATION_FACTOR": {"0", "-2", "40000"},
 		"KAFKA_COMPRESSION": {"brotli"}, "SCORE_MEMBERS": {"0", "65", "two"}, "OPS_PPROF": {"perhaps"},
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},
 		"MODEL_POLL_INTERVAL": {"1ms", "2h", "soon"},
-		"CONSUMER_GROUP":      {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
+		"API_PORT":            {"-1", "70000", "http"}, "API_TLS_CERT_FILE": {"x"}, "API_TLS_KEY_FILE": {"x"}, "API_AUTH": {"basic"}, "API_OIDC_ISSUER": {"", "http://id.example.com", "id"}, "API_OIDC_AUDIENCE": {""},
+		"API_TIMEOUT": {"1ms", "2m"}, "API_MAX_IN_FLIGHT": {"0"}, "API_REMEMBER": {"-1"}, "API_CLIENT_RATE": {"0", "NaN"},
+		"CONSUMER_GROUP": {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
 		"CONSUMER_TXN_TIMEOUT": {"1ms"}, "CONSUMER_SESSION_TIMEOUT": {"1s"}, "CONSUMER_MAX_DEAD_LETTER_RATIO": {"0", "1.1", "NaN"},
 		"CONSUMER_DEAD_LETTER_WINDOW": {"1"}, "CONSUMER_HALT_RETRY": {"0"},
 		"DRIFT_WINDOW": {"0", "7m", "1000h", "week"}, "DRIFT_HOP": {"0", "1500ms", "-5m"}, "DRIFT_LATENESS": {"-1s", "1000h"}, "DRIFT_AHEAD": {"-1s"},

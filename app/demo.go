@@ -112,7 +112,7 @@ func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c c
 	}
 	defer broker.Close()
 	d := &demo{cfg: dc, group: c.Group, start: time.Now()}
-	d.topics = kafka.Config{Brokers: broker.Brokers(), Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq", Shadow: "verdicts.shadow", Models: "mlmonitor.models"}
+	d.topics = kafka.Config{Brokers: broker.Brokers(), Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq", Shadow: "verdicts.shadow", Replies: "verdicts.replies", Models: "mlmonitor.models"}
 	if _, err := kafka.LayOut(ctx, &d.topics, kafka.Layout{Partitions: 6, Replication: -1}, false); err != nil {
 		return Summary{}, err
 	}

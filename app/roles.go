@@ -23,6 +23,7 @@ const (
 	demoPort  = 9100
 	scorePort = 9101
 	auditPort = 9102
+	apiPort   = 9103
 )
 
 // role is what runs until its context ends, and can say whether it does its work.

@@ -29,6 +29,10 @@ type answers struct {
 	headers []kgo.RecordHeader // what the verdicts' headers point to
 
 	classes map[schemas.Class]int // of dead letters
+
+	replies  []kgo.Record // for inputs that ask for one
+	lost     int          // that asked in vain
+	repliers *replies
 }
 
 type waiting struct {
@@ -89,8 +93,8 @@ func (d *decider) commit() {
 // scoredAtOnce is how many inputs are scored together: enough for the engine, few enough for rows and outcomes to stay in a core's cache.
 const scoredAtOnce = 512
 
-func newAnswers(topics *kafka.Config, force *Force, shelf *shelf) *answers {
-	a := &answers{topics: topics, classes: map[schemas.Class]int{}, deciders: []*decider{newDecider(force.Champion, shelf.books(force.Champion))}}
+func newAnswers(topics *kafka.Config, force *Force, shelf *shelf, repliers *replies) *answers {
+	a := &answers{topics: topics, repliers: repliers, classes: map[schemas.Class]int{}, deciders: []*decider{newDecider(force.Champion, shelf.books(force.Champion))}}
 	if c := force.canary(); c != nil {
 		a.deciders = append(a.deciders, newDecider(force.Challenger, shelf.books(force.Challenger)))
 		a.chooser = schemas.NewChooser(*c)
@@ -114,6 +118,7 @@ func (a *answers) to(b *batch, assigned *assignment, more func()) (ours bool, er
 	a.records = slices.Grow(a.records[:0], b.records) // now: the client keeps pointers to them
 	a.decided, a.dead, a.payload, a.headers = a.decided[:0], a.dead[:0], a.payload[:0], a.headers[:0]
 	clear(a.classes)
+	a.replies, a.lost = nil, 0 // the client keeps pointers to those of the last transaction no longer
 	for _, d := range a.deciders {
 		d.reset()
 	}
@@ -170,7 +175,7 @@ func (a *answers) add(in *kgo.Record, d *decider, o *scorer.Outcome) (err error)
 		producer.SetDeadLetter(out, in, a.topics.DeadLetters, o.Err, d.bundle.ID.Digest)
 		a.classes[o.Err.Class]++
 		d.quality.AddRefused(o.Err.Rule)
-		return nil
+		return a.reply(in, nil, o.Err)
 	}
 	a.decided = append(a.decided, decided{o.Verdict.Probability, o.Verdict.Decision, d == a.deciders[0]})
 	o.Verdict.Source = schemas.Source{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset}
@@ -181,5 +186,29 @@ func (a *answers) add(in *kgo.Record, d *decider, o *scorer.Outcome) (err error)
 	a.headers = producer.SetVerdict(out, in, a.topics.Verdicts, a.payload[start:len(a.payload):len(a.payload)], d.digest, a.headers)
 	d.decisions[o.Verdict.Decision]++
 	d.quality.AddScored(o.Broken)
+	if len(in.Headers) > 0 {
+		return a.reply(in, out.Value, nil)
+	}
 	return nil
+}
+
+// reply copies the answer to an input that asks for it.
+func (a *answers) reply(in *kgo.Record, payload []byte, refused *schemas.Error) error {
+	partition, id, ok := producer.ReplyTo(in)
+	if !ok {
+		return nil
+	}
+	if !a.repliers.takes(partition) {
+		a.lost++
+		return nil
+	}
+	if refused == nil {
+		a.replies = append(a.replies, producer.ReplyVerdict(a.topics.Replies, partition, id, payload))
+		return nil
+	}
+	r, err := producer.ReplyRefusal(a.topics.Replies, partition, id, producer.Refusal{Class: refused.Class, Message: refused.Error(), Source: schemas.Source{Topic: in.Topic, Partition: in.Partition, Offset: in.Offset}})
+	if err == nil {
+		a.replies = append(a.replies, r)
+	}
+	return err
 }

@@ -48,7 +48,7 @@ func newPolled(t testing.TB, records int64, share float64) *polled {
 	models.SetChallenger(version(t, 2), share, "")
 	force, _ := models.Current()
 	counted := &shelf{cfg: drift.Defaults(), collector: &drift.Collectors{}, metrics: newMetrics(reg, models), log: slog.New(slog.DiscardHandler)}
-	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, force, counted)}
+	p := &polled{owned: newAssignment(), answers: newAnswers(&kafka.Config{Verdicts: "verdicts", DeadLetters: "dlq"}, force, counted, newReplies(counted.metrics, counted.log))}
 	p.owned.give("", map[string][]int32{"transactions": {0, 1}})
 	topic := kgo.FetchTopic{Topic: "transactions", Partitions: []kgo.FetchPartition{{Partition: 0}, {Partition: 1}}}
 	for i, r := range simulated(t, records) {

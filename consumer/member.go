@@ -39,6 +39,7 @@ type member struct {
 	models   *Models // shared by the members, as the shelf
 	shelf    *shelf
 	shadows  *shadowBooks
+	replies  *replies
 	log      *slog.Logger
 	reg      prometheus.Registerer
 	metrics  *metrics
@@ -65,6 +66,7 @@ func newMember(i int, cfg Config, topics *kafka.Config, models *Models, books *s
 	if cfg.Members > 1 {
 		m.log = log.With("member", m.name)
 	}
+	m.replies = newReplies(shared, m.log)
 	m.metrics.halted.WithLabelValues(m.name)
 	m.metrics.ratio.WithLabelValues(m.name)
 	return m
@@ -152,6 +154,7 @@ func (m *member) live(ctx, work context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	go m.watchLag(watching, txn.Client(), assigned)
+	go m.replies.watch(watching, txn.Client(), m.topics.Replies)
 	go kafka.AdoptOrphans(watching, txn.Client(), m.cfg.Group, m.topics.Transactions, m.log, m.metrics.adoptions)
 	err = newSession(m, txn, assigned).run(ctx, work)
 	m.setHalted("")

@@ -27,6 +27,7 @@ type metrics struct {
 	txnVersion   prometheus.Gauge
 	bundle       *prometheus.GaugeVec
 	canary       *prometheus.GaugeVec
+	replies      *prometheus.CounterVec // by outcome: sent, lost
 	trained      *prometheus.GaugeVec
 }
 
@@ -72,6 +73,8 @@ func newMetrics(reg prometheus.Registerer, models *Models) *metrics {
 			Help: "1 for the bundle in force."}, []string{"name", "version", "digest"}),
 		canary: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "mlmonitor_canary_share",
 			Help: "Share of the keys for which the challenger decides, 0 to 1."}, []string{"name", "version", "digest"}),
+		replies: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_replies_total",
+			Help: "Inputs that asked for a reply, by outcome: sent in the transaction of their answer, or lost, since there is no such partition or the topic failed; the answer stands all the same."}, []string{"outcome"}),
 		trained: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "fraud_model_trained_timestamp_seconds",
 			Help: "Event time of the newest transaction in the profile of the bundle in force, Unix seconds: how old its view of the world is."}, []string{"model_version", "bundle"}),
 	}
@@ -79,10 +82,13 @@ func newMetrics(reg prometheus.Registerer, models *Models) *metrics {
 	for _, c := range append(schemas.Classes(), scorer.ScoreNotFinite) {
 		m.deadLetters.WithLabelValues(string(c))
 	}
+	for _, outcome := range []string{"sent", "lost"} {
+		m.replies.WithLabelValues(outcome)
+	}
 	for _, outcome := range []string{"commit", "abort", "unknown"} {
 		m.transactions.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.lagSeconds, m.halted, m.ratio, m.txnVersion, m.bundle, m.canary, m.trained)
+	reg.MustRegister(m.predictions, m.deadLetters, m.transactions, m.restarts, m.adoptions, m.scoring, m.latency, m.batch, m.lag, m.lagSeconds, m.halted, m.ratio, m.txnVersion, m.bundle, m.canary, m.replies, m.trained)
 	force, _ := models.Current()
 	m.force(force)
 	return m

@@ -105,7 +105,7 @@ func (s *session) adopt() bool {
 		s.log.Info("bundle swapped", about...)
 	}
 	s.metrics.force(next)
-	s.answers = newAnswers(s.topics, next, s.shelf)
+	s.answers = newAnswers(s.topics, next, s.shelf, s.replies)
 	s.announcement = announcement{reason: next.Reason, previous: previous}
 	return true
 }

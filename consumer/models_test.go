@@ -254,7 +254,7 @@ func TestAThousandSwapsLeaveNothingBehind(t *testing.T) {
 		models.SetChallenger(version(t, -n), 0.1*float64(n%2), "") // every second is a canary
 		force, _ := models.Current()
 		m.force(force)
-		for _, d := range newAnswers(&kafka.Config{Verdicts: "out", DeadLetters: "dlq"}, force, s).deciders {
+		for _, d := range newAnswers(&kafka.Config{Verdicts: "out", DeadLetters: "dlq"}, force, s, newReplies(m, s.log)).deciders {
 			d.commit()
 		}
 		if n == 100 {

@@ -173,8 +173,8 @@ func (s *session) answer(ctx context.Context) error {
 		return err
 	}
 	if admitted {
-		if err := s.produce(ctx); errors.Is(err, errShadow) {
-			admitted = false // abort, and do it again without the challenger
+		if err := s.produce(ctx); errors.Is(err, errShadow) || errors.Is(err, errReply) {
+			admitted = false // abort, and do it again without the challenger, or without replies
 		} else if err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
@@ -242,6 +242,10 @@ func (s *session) produce(ctx context.Context) error {
 		return err
 	}
 	s.send(ctx)
+	s.replies.failed.Store(nil)
+	for i := range s.answers.replies {
+		s.txn.Produce(ctx, &s.answers.replies[i], s.replies.done)
+	}
 	shadowed := s.cast(ctx)
 	// Flush before asking for errors: the client waits for its linger otherwise. Bounded: a transaction past its timeout is aborted anyway.
 	flush, cancel := context.WithTimeout(ctx, s.cfg.TxnTimeout)
@@ -251,6 +255,10 @@ func (s *session) produce(ctx context.Context) error {
 	}
 	if err := s.delivery.err(); err != nil {
 		return err
+	}
+	if failed := s.replies.failed.Load(); failed != nil {
+		s.replies.fail(*failed)
+		return fmt.Errorf("%w: %w", errReply, *failed)
 	}
 	if shadowed {
 		if failed := s.shadow.failed.Load(); failed != nil {
@@ -323,6 +331,8 @@ func (s *session) count() {
 	if s.shadow != nil {
 		s.shadows.commit(&s.shadow.count)
 	}
+	s.replies.sent.Add(float64(len(s.answers.replies)))
+	s.replies.lost.Add(float64(s.answers.lost))
 	for c, n := range s.answers.classes {
 		s.metrics.deadLetters.WithLabelValues(string(c)).Add(float64(n))
 	}

@@ -14,30 +14,36 @@ const maxStretches = 400
 type Timeline struct {
 	profile    *Profile
 	counter    counter
-	hop, ahead int64 // milliseconds
-	total      *Counts
+	hop, ahead int64   // milliseconds
+	beyond     *Counts // of the early ones, which are in no stretch
 	early      int64
 	stretches  map[int64]*Counts
+
+	lastIndex int64
+	last      *Counts // of lastIndex: neighbours in the input are so in time; nil for none
 }
 
 // NewTimeline takes stretches of hop, or longer where there would be more than 400. ahead is as Config.Ahead.
 func NewTimeline(p *Profile, hop, ahead time.Duration) *Timeline {
-	return &Timeline{profile: p, counter: newCounter(p), hop: hop.Milliseconds(), ahead: ahead.Milliseconds(), total: p.NewCounts(), stretches: map[int64]*Counts{}}
+	return &Timeline{profile: p, counter: newCounter(p), hop: hop.Milliseconds(), ahead: ahead.Milliseconds(), beyond: p.NewCounts(), stretches: map[int64]*Counts{}}
 }
 
 // Add counts transactions.
 func (t *Timeline) Add(s Scored) {
 	for i := range s.Times {
-		t.counter.add(&s, i, t.total)
 		if s.Timestamps[i] != 0 && s.Times[i]-s.Timestamps[i] > t.ahead {
 			t.early++
+			t.counter.add(&s, i, t.beyond)
 			continue
 		}
 		index := floorDiv(s.Times[i], t.hop)
-		if t.stretches[index] == nil {
-			t.stretches[index] = t.profile.NewCounts()
+		if t.last == nil || index != t.lastIndex {
+			if t.stretches[index] == nil {
+				t.stretches[index] = t.profile.NewCounts()
+			}
+			t.lastIndex, t.last = index, t.stretches[index]
 		}
-		t.counter.add(&s, i, t.stretches[index])
+		t.counter.add(&s, i, t.last)
 		for len(t.stretches) > maxStretches {
 			t.join()
 		}
@@ -54,13 +60,14 @@ func (t *Timeline) join() {
 			joined[half].Add(counts)
 		}
 	}
-	t.stretches, t.hop = joined, 2*t.hop
+	t.stretches, t.hop, t.last = joined, 2*t.hop, nil
 }
 
 // Merge adds what another timeline of the same profile and hop counted.
 func (t *Timeline) Merge(o *Timeline) {
-	t.total.Add(o.total)
+	t.beyond.Add(o.beyond)
 	t.early += o.early
+	t.last = nil
 	for t.hop < o.hop {
 		t.join()
 	}
@@ -79,7 +86,14 @@ func (t *Timeline) Merge(o *Timeline) {
 }
 
 // Total is all that was counted, and how many of it were ahead of their records' time, and are in no stretch.
-func (t *Timeline) Total() (all *Counts, early int64) { return t.total, t.early }
+func (t *Timeline) Total() (all *Counts, early int64) {
+	all = t.profile.NewCounts()
+	all.Add(t.beyond)
+	for _, counts := range t.stretches {
+		all.Add(counts)
+	}
+	return all, t.early
+}
 
 // Stretches are those that have a transaction, by time.
 func (t *Timeline) Stretches() []Window {

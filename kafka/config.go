@@ -41,6 +41,7 @@ type Config struct {
 	Verdicts     string `envconfig:"KAFKA_TOPIC_VERDICTS" default:"verdicts" desc:"output topic"`
 	DeadLetters  string `envconfig:"KAFKA_TOPIC_DEAD_LETTERS" default:"transactions.dlq" desc:"dead-letter topic"`
 	Shadow       string `envconfig:"KAFKA_TOPIC_SHADOW" default:"verdicts.shadow" desc:"topic of the challenger's verdicts, which decide nothing; empty: no challenger is scored"`
+	Replies      string `envconfig:"KAFKA_TOPIC_REPLIES" default:"verdicts.replies" desc:"topic of copies of verdicts for API instances that wait for them; empty: none"`
 	Models       string `envconfig:"KAFKA_TOPIC_MODELS" default:"mlmonitor.models" desc:"topic of which bundle decides from which offset on, it never expires; empty: nothing is told"` // "" in tests that do without
 }
 
@@ -91,9 +92,9 @@ func (c *Config) Validate() error {
 	}
 	seen := map[string]string{}
 	for _, t := range []struct{ variable, name string }{
-		{"KAFKA_TOPIC_TRANSACTIONS", c.Transactions}, {"KAFKA_TOPIC_VERDICTS", c.Verdicts}, {"KAFKA_TOPIC_DEAD_LETTERS", c.DeadLetters}, {"KAFKA_TOPIC_SHADOW", c.Shadow}, {"KAFKA_TOPIC_MODELS", c.Models},
+		{"KAFKA_TOPIC_TRANSACTIONS", c.Transactions}, {"KAFKA_TOPIC_VERDICTS", c.Verdicts}, {"KAFKA_TOPIC_DEAD_LETTERS", c.DeadLetters}, {"KAFKA_TOPIC_SHADOW", c.Shadow}, {"KAFKA_TOPIC_REPLIES", c.Replies}, {"KAFKA_TOPIC_MODELS", c.Models},
 	} {
-		if t.name == "" && (t.variable == "KAFKA_TOPIC_MODELS" || t.variable == "KAFKA_TOPIC_SHADOW") {
+		if t.name == "" && (t.variable == "KAFKA_TOPIC_MODELS" || t.variable == "KAFKA_TOPIC_SHADOW" || t.variable == "KAFKA_TOPIC_REPLIES") {
 			continue // nothing is told, nobody is in the shadow
 		}
 		if !topicName.MatchString(t.name) || t.name == "." || t.name == ".." {

@@ -35,6 +35,9 @@ func (l *Layout) Validate() error {
 // input, 1 MiB with the brokers' default, and its headers.
 const maxMessageBytes = 2 << 20
 
+// repliesRetention is how long replies stand on their topic: they are of use for seconds.
+const repliesRetention = time.Hour
+
 // Topic is one topic as found or made.
 type Topic struct {
 	Name       string `json:"name"`
@@ -49,7 +52,7 @@ func (c *Config) Topics() []string { return []string{c.Transactions, c.Verdicts,
 // all are Topics and the topic of models.
 func (c *Config) all() []string {
 	all := c.Topics()
-	for _, name := range []string{c.Shadow, c.Models} {
+	for _, name := range []string{c.Shadow, c.Replies, c.Models} {
 		if name != "" {
 			all = append(all, name)
 		}
@@ -57,9 +60,9 @@ func (c *Config) all() []string {
 	return all
 }
 
-// needed are those without which nothing is scored. What stands in the shadow is not among them.
+// needed are those without which nothing is scored. What stands in the shadow, and replies, are not among them.
 func (c *Config) needed() []string {
-	return slices.DeleteFunc(c.all(), func(name string) bool { return name == c.Shadow })
+	return slices.DeleteFunc(c.all(), func(name string) bool { return name == c.Shadow || name == c.Replies })
 }
 
 // PartitionCount is how many partitions a topic has.
@@ -104,6 +107,8 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 		case cfg.Models: // one order of events, for good
 			count = 1
 			configs = map[string]*string{"retention.ms": kadm.StringPtr("-1"), "retention.bytes": kadm.StringPtr("-1"), "cleanup.policy": kadm.StringPtr("delete")}
+		case cfg.Replies: // nobody waits for long
+			configs = map[string]*string{"retention.ms": kadm.StringPtr(strconv.FormatInt(repliesRetention.Milliseconds(), 10)), "max.message.bytes": kadm.StringPtr(strconv.Itoa(maxMessageBytes))}
 		default:
 			configs = map[string]*string{"max.message.bytes": kadm.StringPtr(strconv.Itoa(maxMessageBytes))}
 		}
@@ -121,8 +126,11 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Shadow != "" {
-		if counts[cfg.Shadow], err = PartitionCount(ctx, cl, cfg.Shadow); err != nil {
+	for _, name := range []string{cfg.Shadow, cfg.Replies} {
+		if name == "" {
+			continue
+		}
+		if counts[name], err = PartitionCount(ctx, cl, name); err != nil {
 			return nil, err
 		}
 	}

@@ -184,6 +184,15 @@ func newCounts(o *Options, source string) *Counts {
 	return c
 }
 
+// settle makes counts whole before they are written.
+func (c *Counts) settle() {
+	for _, s := range c.Sides {
+		if s != nil {
+			s.Boot.Settle()
+		}
+	}
+}
+
 // Merge adds what another replay of the same bundles and settings counted, of other inputs.
 func (c *Counts) Merge(o *Counts) error {
 	switch {

@@ -62,6 +62,7 @@ func Run(ctx context.Context, source *Source, cfg *kafka.Config, o *Options) (*C
 		return nil, err
 	}
 	total.Partial = total.Partial || ctx.Err() != nil
+	total.settle()
 	if o.Labels != nil {
 		counts := o.Labels.Counts
 		counts.Unknown = o.Labels.unknown()
@@ -90,6 +91,7 @@ type worker struct {
 	clock     *clock // nil where all event times are wanted
 	waiting   []waiting
 	weights   metrics.Weights
+	today     today
 	segments  []segmented
 }
 
@@ -100,6 +102,35 @@ type waiting struct {
 	amount   float64
 	values   [8]string // of the segments
 	given    *Given
+}
+
+// today is the day of the last event: neighbours in the input are so in time.
+type today struct {
+	number int64 // days since 1970
+	date   string
+	day    *Day
+	sides  [2]*SideDay
+}
+
+// at gives the day of a time.
+func (w *worker) at(t time.Time) (*today, error) {
+	number := t.Unix() / 86_400
+	if t.Unix()%86_400 < 0 {
+		number--
+	}
+	if w.today.day != nil && number == w.today.number {
+		return &w.today, nil
+	}
+	c := w.counts
+	date := t.UTC().Format(time.DateOnly)
+	if c.Days[date] == nil {
+		if len(c.Days) >= maxDays {
+			return nil, fmt.Errorf("%s is one of more than %d days: replay a shorter time", date, maxDays)
+		}
+		c.Days[date] = &Day{}
+	}
+	w.today = today{number: number, date: date, day: c.Days[date]}
+	return &w.today, nil
 }
 
 // segmented names the values of a feature.
@@ -299,16 +330,12 @@ func (w *worker) count(in *waiting, o *scorer.Outcome) error {
 	c.Scored++
 	c.span(v.EventTime)
 	a.Verdict, a.EventTime = v, v.EventTime
-	date := v.EventTime.Format(time.DateOnly)
 	would := drift.Place(v.Decision)
-	day := c.Days[date]
-	if day == nil {
-		if len(c.Days) >= maxDays {
-			return fmt.Errorf("%s partition %d offset %d: its event time %s is of more than %d days: replay a shorter time", c.Settings.Source, in.in.Partition, in.in.Offset, date, maxDays)
-		}
-		day = &Day{}
-		c.Days[date] = day
+	now, err := w.at(v.EventTime)
+	if err != nil {
+		return fmt.Errorf("%s partition %d offset %d: its event time %w", c.Settings.Source, in.in.Partition, in.in.Offset, err)
 	}
+	day := now.day
 	day.Count++
 	day.Decided[1][would]++
 	was := -1
@@ -321,7 +348,7 @@ func (w *worker) count(in *waiting, o *scorer.Outcome) error {
 	} else if c.Against != "" {
 		c.Unpaired++
 	}
-	w.label(in, &a, date, was, would)
+	w.label(in, &a, was, would)
 	if was >= 0 && was != would && (was == 2 || would == 2 || would == 0) {
 		w.flip(in, &a, was, would)
 	}
@@ -339,7 +366,7 @@ func (w *worker) tell(a *Answer) error {
 }
 
 // label counts a transaction whose label is known on both sides.
-func (w *worker) label(in *waiting, a *Answer, date string, was, would int) {
+func (w *worker) label(in *waiting, a *Answer, was, would int) {
 	o, c := w.o, w.counts
 	if o.Labels == nil {
 		return
@@ -366,14 +393,14 @@ func (w *worker) label(in *waiting, a *Answer, date string, was, would int) {
 	w.weights.Draw(in.customer)
 	place := xxhash.Sum64(strconv.AppendInt(strconv.AppendInt(nil, int64(in.in.Partition), 10), -in.in.Offset-1, 10))
 	if was >= 0 {
-		c.Sides[0].count(w, in, a.Fraud, date, was, a.Base.Probability, costs, place)
+		c.Sides[0].count(w, 0, in, a.Fraud, was, a.Base.Probability, costs, place)
 	}
 	if was >= 0 || c.Against == "" { // both sides have the same transactions
-		c.Sides[1].count(w, in, a.Fraud, date, would, a.Verdict.Probability, costs, place)
+		c.Sides[1].count(w, 1, in, a.Fraud, would, a.Verdict.Probability, costs, place)
 	}
 }
 
-func (s *Side) count(w *worker, in *waiting, isFraud bool, date string, decision int, p float64, costs [3]metrics.Money, place uint64) {
+func (s *Side) count(w *worker, which int, in *waiting, isFraud bool, decision int, p float64, costs [3]metrics.Money, place uint64) {
 	class := 0
 	if isFraud {
 		class = 1
@@ -386,7 +413,11 @@ func (s *Side) count(w *worker, in *waiting, isFraud bool, date string, decision
 	s.Decided[decision][class]++
 	s.Amount[decision][class] += metrics.MoneyOf(in.amount)
 	s.Cost += costs[decision]
-	d := s.day(date, w.o.K)
+	d := w.today.sides[which]
+	if d == nil {
+		d = s.day(w.today.date, w.o.K)
+		w.today.sides[which] = d
+	}
 	switch {
 	case isFraud:
 		d.Frauds++

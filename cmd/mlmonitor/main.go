@@ -45,7 +45,7 @@ Configuration is environment variables: mlmonitor config lists them. Results go 
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
 	}
-	cmd.AddCommand(demoCommand(), scoreCommand(), auditCommand(), produceCommand(), topicsCommand(), migrateCommand(),
+	cmd.AddCommand(demoCommand(), scoreCommand(), auditCommand(), apiCommand(), produceCommand(), topicsCommand(), migrateCommand(),
 		deadLetterCommand(), modelCommand(), driftCommand(), replayCommand(), configCommand(), doctorCommand(), healthCommand())
 	return cmd
 }

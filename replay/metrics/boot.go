@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -80,10 +81,30 @@ func BinStart(bin int) float64 {
 // Row has a count for each resample.
 type Row [Resamples]uint32
 
-func (r *Row) add(w *Weights) {
-	for i := range r {
-		r[i] += uint32(w[i])
+// pending are counts of a row that are not in it yet: a byte each, eight to a word, so that a customer's weights are added by 25 additions. Weights are 5 at most: before a byte could overflow they are moved.
+type pending struct {
+	words [Resamples / 8]uint64
+	added int
+}
+
+const maxPending = 255 / 5
+
+func (p *pending) add(w *Weights, r *Row) {
+	for i := range p.words {
+		p.words[i] += binary.LittleEndian.Uint64(w[8*i:])
 	}
+	if p.added++; p.added == maxPending {
+		p.move(r)
+	}
+}
+
+func (p *pending) move(r *Row) {
+	for i, word := range p.words {
+		for j := range 8 {
+			r[8*i+j] += uint32(byte(word >> (8 * j)))
+		}
+	}
+	*p = pending{}
 }
 
 func (r *Row) merge(o *Row) {
@@ -95,12 +116,13 @@ func (r *Row) merge(o *Row) {
 // Boot counts resamples of scores, and of what was decided. Its memory is fixed.
 type Boot struct {
 	Bins    map[int]*[2]Row // by bin: honest, fraud
-	Decided [3][2]Row       // by decision: honest, fraud
+	Decided [3][2]Row       // by decision: honest, fraud; approvals are what the bins have beyond the others
 	Cost    [Resamples]Money
+	pending map[int]*[2]pending
 }
 
 // NewBoot has counted none.
-func NewBoot() *Boot { return &Boot{Bins: map[int]*[2]Row{}} }
+func NewBoot() *Boot { return &Boot{Bins: map[int]*[2]Row{}, pending: map[int]*[2]pending{}} }
 
 // Add counts a transaction of a customer with weights.
 func (b *Boot) Add(w *Weights, p float64, fraud bool, decision int, cost Money) {
@@ -112,10 +134,22 @@ func (b *Boot) Add(w *Weights, p float64, fraud bool, decision int, cost Money) 
 	rows := b.Bins[bin]
 	if rows == nil {
 		rows = &[2]Row{}
-		b.Bins[bin] = rows
+		b.Bins[bin], b.pending[bin] = rows, &[2]pending{}
 	}
-	rows[class].add(w)
-	b.Decided[decision][class].add(w)
+	waiting := b.pending[bin]
+	if waiting == nil { // of a Boot that was read
+		waiting = &[2]pending{}
+		if b.pending == nil {
+			b.pending = map[int]*[2]pending{}
+		}
+		b.pending[bin] = waiting
+	}
+	waiting[class].add(w, &rows[class])
+	if decision > 0 {
+		for i := range w {
+			b.Decided[decision][class][i] += uint32(w[i])
+		}
+	}
 	if cost != 0 {
 		for i := range b.Cost {
 			b.Cost[i] += Money(w[i]) * cost
@@ -123,8 +157,28 @@ func (b *Boot) Add(w *Weights, p float64, fraud bool, decision int, cost Money) 
 	}
 }
 
+// Settle makes the counts whole: before they are read or written.
+func (b *Boot) Settle() {
+	for bin, waiting := range b.pending {
+		for class := range waiting {
+			waiting[class].move(&b.Bins[bin][class])
+		}
+	}
+	for class := range b.Decided[0] {
+		var all Row
+		for _, rows := range b.Bins {
+			all.merge(&rows[class])
+		}
+		for i := range all {
+			b.Decided[0][class][i] = all[i] - b.Decided[1][class][i] - b.Decided[2][class][i]
+		}
+	}
+}
+
 // Merge adds what another counted.
 func (b *Boot) Merge(o *Boot) {
+	b.Settle()
+	o.Settle()
 	for bin, rows := range o.Bins {
 		mine := b.Bins[bin]
 		if mine == nil {

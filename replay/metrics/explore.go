@@ -164,6 +164,7 @@ func (g *Grid) Suggest(days float64, c *Costs, boot *Boot) *Suggestion {
 	if len(g.Cells) == 0 || days <= 0 {
 		return nil
 	}
+	boot.Settle()
 	whole := g.weigh(nil)
 	d, r := whole.best(days, c)
 	found := &Suggestion{Explored: whole.at(d, r, days, c)}

@@ -101,6 +101,7 @@ func part(a, b float64) float64 {
 
 // Figure says what is known of a side.
 func (s *Sample) Figure() *Figures {
+	s.Boot.Settle()
 	f := &Figures{AUC: s.curves(auc).interval(), AveragePrecision: s.curves(averagePrecision).interval(), Brier: s.curves(Brier).interval(),
 		Caught: s.decided(caught).interval(), Declined: s.decided(declined).interval(), Harmed: s.decided(harmed).interval(), Precision: s.decided(precise).interval(), Cost: s.cost().interval()}
 	points := s.Scores.Ranked()
@@ -121,6 +122,8 @@ type Difference struct {
 
 // Minus compares two sides of the same transactions.
 func (s *Sample) Minus(o *Sample) *Difference {
+	s.Boot.Settle()
+	o.Boot.Settle()
 	return &Difference{AUC: minus(s.curves(auc), o.curves(auc)), AveragePrecision: minus(s.curves(averagePrecision), o.curves(averagePrecision)), Brier: minus(s.curves(Brier), o.curves(Brier)),
 		Caught: minus(s.decided(caught), o.decided(caught)), Harmed: minus(s.decided(harmed), o.decided(harmed)), Cost: minus(s.cost(), o.cost())}
 }

@@ -169,12 +169,42 @@ func TestIntervalsHoldTheTruth(t *testing.T) {
 			s.Scores.Add(p, fraud)
 			s.Boot.Add(&w, p, fraud, 0, 0)
 		})
+		s.Boot.Settle()
 		if i := s.curves(auc).interval(); i.Low <= truth && truth <= i.High {
 			held++
 		}
 	}
 	if held < 178 || held > 199 { // 190 are meant; outside of these is chance less than once in a thousand
 		t.Errorf("%d of %d intervals hold the truth", held, trials)
+	}
+}
+
+// Rows that wait in bytes are those that are added at once.
+func TestResamplesAreCountedOneByOne(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	b := NewBoot()
+	var w Weights
+	want := map[int]*[2]Row{}
+	var decided [3][2]Row
+	for i := range 5000 {
+		w.Draw(uint64(rng.IntN(50)))
+		p, class, d := rng.Float64()/100, rng.IntN(2), rng.IntN(3)
+		b.Add(&w, p, class == 1, d, 0)
+		bin := BootBin(p)
+		if want[bin] == nil {
+			want[bin] = &[2]Row{}
+		}
+		for j := range w {
+			want[bin][class][j] += uint32(w[j])
+			decided[d][class][j] += uint32(w[j])
+		}
+		if i%1000 == 0 {
+			b.Settle()
+		}
+	}
+	b.Settle()
+	if !reflect.DeepEqual(b.Bins, want) || b.Decided != decided {
+		t.Error("the rows differ")
 	}
 }
 

@@ -1,0 +1,269 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mlmonitor/mlmonitor/producer"
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// InForce is what decides, as far as this process knows: its contract finds a transaction's id and key, and its bundle answers what if. Verdicts name what decided them.
+type InForce struct {
+	Champion   *scorer.Bundle
+	Challenger *scorer.Bundle // nil where there is none
+	Share      float64        // of the keys, that the challenger decides
+	Reason     string
+}
+
+// Asker has a transaction decided: producer.Asker.
+type Asker interface {
+	Ask(ctx context.Context, key, value []byte) (producer.Reply, error)
+	Ready(ctx context.Context) error
+}
+
+// Server is the HTTP API.
+type Server struct {
+	cfg     Config
+	asker   Asker
+	inForce func() InForce
+	log     *slog.Logger
+	gate    gate
+	limits  *limits
+	recent  *recent
+	metrics *metrics
+	api     huma.API
+	handler http.Handler
+
+	mu       sync.Mutex
+	decoders *decoders // of the champion that was last asked for
+}
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mlmonitor_api_requests_total", Help: "Requests of the API answered, by operation and status code."}, []string{"operation", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mlmonitor_api_request_duration_seconds", Help: "Time to answer a request of the API.",
+			Buckets: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}}, []string{"operation"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_api_in_flight", Help: "Requests of the API that are being answered."}),
+	}
+	reg.MustRegister(m.requests, m.duration, m.inFlight)
+	return m
+}
+
+// Version of the API's description.
+const Version = "1.0.0"
+
+// New makes the server. ctx must live as long as the server: the issuer's keys are read again under it.
+func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, log *slog.Logger, reg prometheus.Registerer) (*Server, error) {
+	s := &Server{cfg: cfg, asker: asker, inForce: inForce, log: log, gate: open{}, limits: &limits{each: cfg.ClientRate, clients: map[string]*limited{}}, recent: newRecent(cfg.Remember), metrics: newMetrics(reg)}
+	if cfg.Auth == "oidc" {
+		gate, err := newTokens(ctx, &cfg)
+		if err != nil {
+			return nil, fmt.Errorf("API_OIDC_ISSUER: %w", err)
+		}
+		s.gate = gate
+	} else {
+		log.Warn("API_AUTH=off: everybody who reaches the API may use all of it")
+	}
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("ML-Monitor", Version)
+	config.DocsPath, config.SchemasPath = "", "" // its page comes from elsewhere; ours is below
+	config.CreateHooks = nil                     // no links to schemas in the answers
+	config.Info.Description = "Fraud verdicts on single transactions: decided by the scorer that owns the transaction's partition, committed and audited before they are answered."
+	if cfg.Auth == "oidc" {
+		config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"oidc": {Type: "openIdConnect", OpenIDConnectURL: cfg.Issuer + "/.well-known/openid-configuration"}}
+	}
+	s.api = humago.New(mux, config)
+	s.register()
+	mux.HandleFunc("GET /docs", s.docs)
+	s.handler = s.outer(mux)
+	return s, nil
+}
+
+// Handler answers requests.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Ready says why transactions cannot be answered now.
+func (s *Server) Ready(ctx context.Context) error { return s.asker.Ready(ctx) }
+
+// Run serves until ctx ends; requests that began are answered before it returns.
+func (s *Server) Run(ctx context.Context) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port)))
+	if err != nil {
+		return fmt.Errorf("API_HOST, API_PORT: %w", err)
+	}
+	scheme := "http"
+	server := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: s.cfg.Timeout + 20*time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	if s.cfg.CertFile != "" {
+		scheme = "https"
+		pair := &certificate{cert: s.cfg.CertFile, key: s.cfg.KeyFile}
+		if _, err := pair.get(nil); err != nil {
+			listener.Close()
+			return fmt.Errorf("API_TLS_CERT_FILE, API_TLS_KEY_FILE: %w", err)
+		}
+		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"http/1.1"}})
+	}
+	s.log.Info("api", "url", scheme+"://"+listener.Addr().String(), "auth", s.cfg.Auth)
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		bounded, cancel := context.WithTimeout(context.Background(), s.cfg.Timeout+2*time.Second)
+		defer cancel()
+		if server.Shutdown(bounded) != nil {
+			server.Close()
+		}
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return fmt.Errorf("serve the API: %w", err)
+	}
+	<-closed
+	return nil
+}
+
+// certificate is read again when its file changes.
+type certificate struct {
+	cert, key string
+
+	mu     sync.Mutex
+	pair   *tls.Certificate
+	at     time.Time // of the file
+	looked time.Time
+}
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pair != nil && time.Since(c.looked) < time.Second {
+		return c.pair, nil
+	}
+	info, err := os.Stat(c.cert)
+	if err == nil && (c.pair == nil || !info.ModTime().Equal(c.at)) {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(c.cert, c.key); err == nil {
+			c.pair, c.at = &pair, info.ModTime()
+		}
+	}
+	c.looked = time.Now()
+	if c.pair == nil {
+		return nil, err
+	}
+	return c.pair, nil // one that cannot be read now is no reason to stop: the last one may still hold
+}
+
+type contextKey int
+
+const (
+	callerKey contextKey = iota
+	requestKey
+)
+
+// who is the caller of a request.
+func who(ctx context.Context) *caller {
+	c, ok := ctx.Value(callerKey).(*caller)
+	if !ok {
+		return &caller{}
+	}
+	return c
+}
+
+// status remembers what was answered.
+type status struct {
+	http.ResponseWriter
+	code int
+}
+
+func (s *status) WriteHeader(code int) {
+	if s.code == 0 {
+		s.code = code
+	}
+	s.ResponseWriter.WriteHeader(code)
+}
+
+// outer is around every request: an id, headers, the log, counts.
+func (s *Server) outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
+		id := requestID(r)
+		h := w.Header()
+		h.Set("X-Request-Id", id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Frame-Options", "DENY")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		seen := &status{ResponseWriter: w}
+		access := &access{}
+		ctx := context.WithValue(context.WithValue(r.Context(), requestKey, id), accessKey, access)
+		next.ServeHTTP(seen, r.WithContext(ctx))
+		operation := access.operation
+		if operation == "" {
+			operation = "other"
+		}
+		s.metrics.requests.WithLabelValues(operation, strconv.Itoa(seen.code)).Inc()
+		s.metrics.duration.WithLabelValues(operation).Observe(time.Since(start).Seconds())
+		s.log.Info("request", "request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", r.RemoteAddr,
+			"duration_ms", float64(time.Since(start).Microseconds())/1000, "transactions", access.transactions)
+	})
+}
+
+const accessKey contextKey = 100
+
+// access is what the log says of a request; no values of transactions.
+type access struct {
+	operation, caller string
+	transactions      int
+}
+
+func accessOf(ctx context.Context) *access {
+	a, ok := ctx.Value(accessKey).(*access)
+	if !ok {
+		return &access{}
+	}
+	return a
+}
+
+// requestID is the caller's, where that is harmless, or a new one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	harmless := id != "" && len(id) <= 64
+	for i := 0; i < len(id) && harmless; i++ {
+		c := id[i]
+		harmless = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+	}
+	if harmless {
+		return id
+	}
+	var random [12]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return "none"
+	}
+	return hex.EncodeToString(random[:])
+}
