@@ -136,7 +136,7 @@ func (s *Server) predictBatch(ctx context.Context, in *rawInput) (*itemsOutput, 
 		all.Go(func() {
 			payload, p := s.decide(ctx, event)
 			if p != nil {
-				items[i] = Item{Status: p.Status, Problem: &Problem{p.Class, p.Detail, p.TransactionID}}
+				items[i] = Item{Status: p.Status, Problem: &Failure{p.Class, p.Detail, p.TransactionID}}
 				return
 			}
 			items[i] = Item{Status: http.StatusOK, Verdict: json.RawMessage(payload)}

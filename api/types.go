@@ -36,11 +36,11 @@ type Source struct {
 type Item struct {
 	Status  int      `json:"status" doc:"as POST /predict would answer"`
 	Verdict any      `json:"verdict,omitempty"`
-	Problem *Problem `json:"problem,omitempty"`
+	Problem *Failure `json:"problem,omitempty"`
 }
 
-// Problem says why there is no verdict.
-type Problem struct {
+// Failure says why there is no verdict.
+type Failure struct {
 	Class         schemas.Class `json:"class,omitempty" doc:"reason class, as of dead letters"`
 	Detail        string        `json:"detail"`
 	TransactionID string        `json:"transaction_id,omitempty"`

@@ -29,6 +29,8 @@ var promises = []struct {
 	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
 	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
 	{"ACanaryDecidesForItsKeysAndIsTold", aCanaryDecidesForItsKeysAndIsTold},
+	{"AReplyIsTheAnswerAndInItsTransaction", aReplyIsTheAnswerAndInItsTransaction},
+	{"WithoutATopicOfRepliesScoringGoesOn", withoutATopicOfRepliesScoringGoesOn},
 	{"AChallengerScoresAndDecidesNothing", aChallengerScoresAndDecidesNothing},
 	{"AFailingChallengerTouchesNothing", aFailingChallengerTouchesNothing},
 	{"AVerdictKeepsKeyPartitionAndTimestamp", aVerdictKeepsItsInputsPlace},

@@ -28,7 +28,7 @@ func newStack(t *testing.T) *stack {
 	t.Helper()
 	s := &stack{kafka: rig.PrivateKafka(t, 1), postgres: rig.PrivatePostgres(t)}
 	s.db = s.postgres.Roles
-	s.topics = kafka.Config{Brokers: s.kafka.Brokers, Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq", Shadow: "verdicts.shadow", Models: "mlmonitor.models"}
+	s.topics = kafka.Config{Brokers: s.kafka.Brokers, Transactions: "transactions", Verdicts: "verdicts", DeadLetters: "transactions.dlq", Shadow: "verdicts.shadow", Replies: "verdicts.replies", Models: "mlmonitor.models"}
 	s.env = []string{"KAFKA_BROKERS=" + strings.Join(s.kafka.Brokers, ","), "BUNDLE_DIR=sample"}
 	mustRun(t, s.env, "topics")
 	mustRun(t, []string{"DATABASE_URL=" + s.db.OwnerURL}, "migrate")

@@ -1,0 +1,145 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/schemas"
+)
+
+// TestTransactionsAreDecidedOverHTTP: two API instances, two scorers, the audit. Clients ask, and ask again until they have a verdict, while scorers and APIs are killed. Each gets a verdict that stands on
+// the topic, byte for byte, and in the audit.
+func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
+	s := newStack(t)
+	var scorers, apis []*process
+	var urls []string
+	for i := range 2 {
+		scorers = append(scorers, s.score(t, fmt.Sprintf("score-%d", i), freePort(t)))
+		port := freePort(t)
+		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000")))
+		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
+	}
+	s.audit(t, "audit-1", freePort(t)).becomesReady(t)
+	for _, p := range append(scorers, apis...) {
+		p.becomesReady(t)
+	}
+	const clients, each = 8, 60
+	events := filepath.Join(t.TempDir(), "events.jsonl")
+	mustRun(t, nil, "produce", "--count", fmt.Sprint(clients*each), "--customers", "200", "--out", events)
+	text, err := os.ReadFile(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	client := &http.Client{Timeout: 5 * time.Second}
+	// ask asks again until there is a verdict; another instance each time.
+	ask := func(event []byte, n int) ([]byte, error) {
+		last := ""
+		for try := 0; try < 60; try++ {
+			resp, err := client.Post(urls[(n+try)%2]+"/predict", "application/json", bytes.NewReader(event))
+			if err == nil {
+				body, readErr := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if readErr == nil && resp.StatusCode == http.StatusOK {
+					return body, nil
+				}
+				if last = string(body); resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusInternalServerError {
+					return nil, fmt.Errorf("status %d: %s", resp.StatusCode, body)
+				}
+			} else {
+				last = err.Error()
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		return nil, fmt.Errorf("no verdict at last: %s", last)
+	}
+	var mu sync.Mutex
+	got := map[string]string{} // verdict by transaction id
+	var all sync.WaitGroup
+	for c := range clients {
+		all.Go(func() {
+			for i := range each {
+				body, err := ask(lines[c*each+i], c)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				v, err := schemas.ParseVerdict(body)
+				if err != nil {
+					t.Errorf("%v: %s", err, body)
+					return
+				}
+				mu.Lock()
+				got[string(v.TransactionID)] = string(body)
+				mu.Unlock()
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+	time.Sleep(time.Second)
+	scorers[0].kill()
+	time.Sleep(2 * time.Second)
+	apis[1].kill()
+	time.Sleep(2 * time.Second)
+	scorers[1].kill()
+	all.Wait()
+	if len(got) != clients*each {
+		t.Fatalf("%d transactions have a verdict, %d were asked for", len(got), clients*each)
+	}
+	// Every answer stands on the topic; every input, asked twice or not, has one answer and one row.
+	onTopic := map[string][]string{}
+	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Verdicts)
+	if err == nil {
+		err = kafka.Read(t.Context(), &s.topics, s.topics.Verdicts, whole, func(r *kafka.Record) error {
+			v, err := schemas.ParseVerdict(r.Value)
+			onTopic[string(v.TransactionID)] = append(onTopic[string(v.TransactionID)], string(r.Value))
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice := 0
+	for id, body := range got {
+		found := false
+		for _, one := range onTopic[id] {
+			found = found || one == body
+		}
+		if !found {
+			t.Errorf("%s was answered with %s, on the topic stands %v", id, body, onTopic[id])
+		}
+		if len(onTopic[id]) > 1 {
+			twice++
+		}
+	}
+	eventually(t, time.Minute, "every input has one answer, and one row", func() bool {
+		found, err := app.Reconcile(t.Context(), &s.topics)
+		return err == nil && found.Exact() && int64(s.count(t.Context())) == found.Verdicts
+	})
+	t.Logf("%d of %d transactions were published twice: an API that was killed does not know what it had published", twice, len(got))
+
+	// What a contract refuses, what if, and the auditor.
+	resp, err := client.Post(urls[0]+"/predict", "application/json", strings.NewReader(`{"transaction_id":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var problem struct{ Class string }
+	if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil || resp.StatusCode != 422 || problem.Class == "" {
+		t.Errorf("status %d, %+v, %v", resp.StatusCode, problem, err)
+	}
+	if out := mustRun(t, s.env, "replay", "--verify"); strings.Contains(out, "DIFFERS") {
+		t.Errorf("replay says %s", out)
+	}
+}
