@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-drift: ## measure false alarms on the simulator's stream, without drift (A
 
 bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten minutes at full speed (ARGS)
 	go run ./test/bench/soak -bundle .cache/bench/bundle $(ARGS)
+
+bench-api: .cache/venv-bench-api/installed ## measure the HTTP API beside a constant and FastAPI with LightGBM (ARGS)
+	go run ./test/bench/api -python .cache/venv-bench-api/bin/python $(ARGS)
 
 bench-replay: ## compare the rate of replays with only reading the topic (ARGS)
 	go run ./test/bench/replay $(ARGS)
@@ -143,6 +146,12 @@ test-airflow: .cache/venv/installed .cache/venv-airflow/installed ## run the sch
 
 .cache/bench-peers/made: $(shell find test/bench/peers -type f)
 	PYTHON=$(PYTHON) test/bench/peers/install.sh $(@D)
+	touch $@
+
+.cache/venv-bench-api/installed: test/bench/api/requirements.txt
+	test/stack/apt.sh libgomp1 # LightGBM needs it
+	$(PYTHON) -m venv --clear .cache/venv-bench-api
+	.cache/venv-bench-api/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
 .cache/venv-plots/installed: test/bench/plots/requirements.txt
