@@ -92,13 +92,24 @@ func serve(t *testing.T, cfg Config, o Asker) (*httptest.Server, *Server) {
 	if cfg.Remember == 0 {
 		cfg.Remember = 1000
 	}
-	s, err := New(t.Context(), cfg, o, func() InForce { return InForce{Champion: loaded(), Reason: "the test says so"} }, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	s, err := New(t.Context(), cfg, o, func() InForce { return InForce{Champion: loaded(), Reason: "the test says so"} }, find, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
 	return server, s
+}
+
+// find has one verdict of "known", and breaks at "broken".
+func find(_ context.Context, id string, limit int) ([]RecordedVerdict, error) {
+	switch id {
+	case "known", "a/b c":
+		return []RecordedVerdict{{Verdict: json.RawMessage(`{"a":1.50}`), Topic: "verdicts", Partition: 1, Offset: 2, PublishedAt: time.Unix(0, 0).UTC()}}, nil
+	case "broken":
+		return nil, errors.New("hunter2 does not connect")
+	}
+	return nil, nil
 }
 
 func example(t testing.TB, i int) []byte {
@@ -286,6 +297,27 @@ func TestWhatIfIsMarkedAndPublishesNothing(t *testing.T) {
 	}
 }
 
+func TestARecordedVerdictIsFound(t *testing.T) {
+	server, _ := serve(t, Config{}, &oracle{})
+	for path, want := range map[string]struct {
+		status int
+		says   string
+	}{"known": {200, `{"a":1.50}`}, "a%2Fb%20c": {200, `"transaction_id":"a/b c"`}, "unknown": {404, "no verdict"}, "broken": {503, "cannot be read now"}, strings.Repeat("x", 1025): {422, "validation"}} {
+		resp, err := http.Get(server.URL + "/verdicts/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != want.status || !strings.Contains(string(data), want.says) || strings.Contains(string(data), "hunter2") {
+			t.Errorf("%.20s: %d %s, %v", path, resp.StatusCode, data, err)
+		}
+		if want.status != 200 {
+			asProblem(t, resp, data)
+		}
+	}
+}
+
 func TestTheDescriptionIsOpenAPIAndThePageNeedsNothingElse(t *testing.T) {
 	server, _ := serve(t, Config{}, &oracle{})
 	read := func(path string) string {
@@ -309,7 +341,7 @@ func TestTheDescriptionIsOpenAPIAndThePageNeedsNothingElse(t *testing.T) {
 	if err := json.Unmarshal([]byte(read("/openapi.json")), &spec); err != nil || !strings.HasPrefix(spec.OpenAPI, "3.1") {
 		t.Fatalf("%+v, %v", spec, err)
 	}
-	for path, method := range map[string]string{"/predict": "post", "/predict/batch": "post", "/score": "post", "/model/info": "get"} {
+	for path, method := range map[string]string{"/predict": "post", "/predict/batch": "post", "/score": "post", "/model/info": "get", "/verdicts/{transaction_id}": "get"} {
 		if spec.Paths[path][method].Responses["200"] == nil {
 			t.Errorf("%s %s is not described", method, path)
 		}
@@ -502,7 +534,7 @@ func FuzzPredict(f *testing.F) {
 	f.Add([]byte(loaded().Examples[0].Event))
 	f.Add([]byte("{}"))
 	o := &oracle{}
-	s, err := New(context.Background(), Config{Auth: "off", Timeout: time.Second, ClientRate: 1e6, Remember: 10}, o, func() InForce { return InForce{Champion: loaded()} }, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	s, err := New(context.Background(), Config{Auth: "off", Timeout: time.Second, ClientRate: 1e6, Remember: 10}, o, func() InForce { return InForce{Champion: loaded()} }, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	if err != nil {
 		f.Fatal(err)
 	}

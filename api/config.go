@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
 // Config says where the API listens, whom it trusts, and how much it takes.
@@ -18,6 +20,8 @@ type Config struct {
 	Auth     string `envconfig:"API_AUTH" default:"oidc" desc:"oidc: bearer tokens of API_OIDC_ISSUER; off: everybody may do everything"`
 	Issuer   string `envconfig:"API_OIDC_ISSUER" desc:"issuer of the tokens, such as https://id.example.com/realms/payments; its keys are read from there"`
 	Audience string `envconfig:"API_OIDC_AUDIENCE" default:"mlmonitor" desc:"what a token's aud must have"`
+
+	DatabaseURL kafka.Secret `envconfig:"API_DATABASE_URL" desc:"audit database, as AUDIT_READER_ROLE: verdicts are found by transaction id then; empty: they are not"`
 
 	Timeout     time.Duration `envconfig:"API_TIMEOUT" default:"2s" desc:"time to wait for a verdict; then the answer is 504, and the verdict is found by the transaction's id when it comes"`
 	MaxInFlight int           `envconfig:"API_MAX_IN_FLIGHT" default:"2000" desc:"transactions that may wait for their verdicts at a time; beyond, the answer is 503"`

@@ -66,6 +66,34 @@ A transaction id that comes again gets the verdict of the first. 504: no verdict
 		o.RequestBody, o.Errors, o.MaxBodyBytes = transaction, common, schemas.MaxEventBytes
 	}), s.score)
 	huma.Register(s.api, s.operation("model-info", http.MethodGet, "/model/info", "Say which bundle is in force", ScopeRead, "", func(o *huma.Operation) { o.Errors = []int{401, 403, 429, 500} }), s.modelInfo)
+	if s.find != nil {
+		huma.Register(s.api, s.operation("verdict", http.MethodGet, "/verdicts/{transaction_id}", "Find the verdict of a transaction", ScopeRead, "From the audit: what was decided, by which bundle, and where it stands.",
+			func(o *huma.Operation) { o.Errors = []int{401, 403, 404, 422, 429, 500, 503} }), s.recorded)
+	}
+}
+
+// Find looks for the recorded verdicts of a transaction id, the latest first, at most limit.
+type Find func(ctx context.Context, transactionID string, limit int) ([]RecordedVerdict, error)
+
+// maxRecorded is how many verdicts of one id are told.
+const maxRecorded = 20
+
+type recordedInput struct {
+	TransactionID string `path:"transaction_id" minLength:"1" maxLength:"1024" doc:"of the event"`
+}
+
+type recordedOutput struct{ Body Recorded }
+
+func (s *Server) recorded(ctx context.Context, in *recordedInput) (*recordedOutput, error) {
+	found, err := s.find(ctx, in.TransactionID, maxRecorded)
+	if err != nil {
+		s.log.Error("the audit cannot be read", "error", err)
+		return nil, newProblem(http.StatusServiceUnavailable, "the audit cannot be read now").retryAfter("2")
+	}
+	if len(found) == 0 {
+		return nil, newProblem(http.StatusNotFound, "the audit has no verdict of this transaction id")
+	}
+	return &recordedOutput{Recorded{in.TransactionID, found}}, nil
 }
 
 // operation describes one, and holds it to its scope and its caller's rate.
@@ -221,48 +249,56 @@ func (s *Server) ask(ctx context.Context, a *asked, key, event []byte) {
 	s.recent.end(a, reply, err)
 }
 
-// decoders of one bundle's contract.
-type decoders struct {
+// hands are what reads and scores transactions under one bundle; they are used again.
+type hands struct {
 	bundle *scorer.Bundle
 	pool   sync.Pool
 }
 
-type decoder struct {
-	*schemas.Decoder
-	row []float64
-	tx  schemas.Transaction
+type hand struct {
+	decoder *schemas.Decoder
+	row     []float64
+	tx      schemas.Transaction
+	scorer  *scorer.Scorer
+}
+
+// take gives hands for the bundle in force, and the way to give them back.
+func (s *Server) take() (h *hand, bundle *scorer.Bundle, back func()) {
+	bundle = s.inForce().Champion
+	s.mu.Lock()
+	if s.hands == nil || s.hands.bundle != bundle {
+		s.hands = &hands{bundle: bundle}
+		s.hands.pool.New = func() any {
+			return &hand{decoder: bundle.Contract.NewDecoder(), row: make([]float64, len(bundle.Contract.FeatureNames())), scorer: bundle.NewScorer()}
+		}
+	}
+	all := s.hands
+	s.mu.Unlock()
+	h = all.pool.Get().(*hand)
+	return h, bundle, func() { all.pool.Put(h) }
 }
 
 // identify reads a transaction's id and key, as the contract in force has them. What it refuses is not published: it would be a dead letter.
 func (s *Server) identify(event []byte) (id string, key []byte, refused *schemas.Error) {
-	bundle := s.inForce().Champion
-	s.mu.Lock()
-	if s.decoders == nil || s.decoders.bundle != bundle {
-		s.decoders = &decoders{bundle: bundle}
-		s.decoders.pool.New = func() any {
-			return &decoder{Decoder: bundle.Contract.NewDecoder(), row: make([]float64, len(bundle.Contract.FeatureNames()))}
-		}
-	}
-	pool := s.decoders
-	s.mu.Unlock()
-	d := pool.pool.Get().(*decoder)
-	defer pool.pool.Put(d)
-	d.tx.Timestamp = time.Now()
-	if err := d.Decode(event, d.row, &d.tx); err != nil {
+	h, _, back := s.take()
+	defer back()
+	h.tx.Timestamp = time.Now()
+	if err := h.decoder.Decode(event, h.row, &h.tx); err != nil {
 		if !errors.As(err, &refused) {
 			refused = &schemas.Error{Class: schemas.MalformedJSON, Detail: "it cannot be read"}
 		}
 		return "", nil, refused
 	}
-	return string(d.tx.ID), bytes.Clone(d.tx.Key), nil
+	return string(h.tx.ID), bytes.Clone(h.tx.Key), nil
 }
 
 func (s *Server) score(ctx context.Context, in *rawInput) (*whatIfOutput, error) {
 	accessOf(ctx).transactions = 1
-	b := s.inForce().Champion
-	one := b.NewScorer()
-	one.Add(in.RawBody, time.Now())
-	outcomes, err := one.Score()
+	h, b, back := s.take()
+	defer back()
+	h.scorer.Reset()
+	h.scorer.Add(in.RawBody, time.Now())
+	outcomes, err := h.scorer.Score()
 	if err != nil {
 		s.log.Error("the engine failed", "error", err)
 		return nil, newProblem(http.StatusInternalServerError, "the engine failed")

@@ -42,6 +42,7 @@ type Server struct {
 	cfg     Config
 	asker   Asker
 	inForce func() InForce
+	find    Find // nil without an audit
 	log     *slog.Logger
 	gate    gate
 	limits  *limits
@@ -50,8 +51,8 @@ type Server struct {
 	api     huma.API
 	handler http.Handler
 
-	mu       sync.Mutex
-	decoders *decoders // of the champion that was last asked for
+	mu    sync.Mutex
+	hands *hands // of the champion that was last asked for
 }
 
 type metrics struct {
@@ -74,9 +75,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 // Version of the API's description.
 const Version = "1.0.0"
 
-// New makes the server. ctx must live as long as the server: the issuer's keys are read again under it.
-func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, log *slog.Logger, reg prometheus.Registerer) (*Server, error) {
-	s := &Server{cfg: cfg, asker: asker, inForce: inForce, log: log, gate: open{}, limits: &limits{each: cfg.ClientRate, clients: map[string]*limited{}}, recent: newRecent(cfg.Remember), metrics: newMetrics(reg)}
+// New makes the server. find is nil where there is no audit to read. ctx must live as long as the server: the issuer's keys are read again under it.
+func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, find Find, log *slog.Logger, reg prometheus.Registerer) (*Server, error) {
+	s := &Server{cfg: cfg, asker: asker, inForce: inForce, find: find, log: log, gate: open{}, limits: &limits{each: cfg.ClientRate, clients: map[string]*limited{}}, recent: newRecent(cfg.Remember), metrics: newMetrics(reg)}
 	if cfg.Auth == "oidc" {
 		gate, err := newTokens(ctx, &cfg)
 		if err != nil {

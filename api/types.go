@@ -70,3 +70,18 @@ type ModelInfo struct {
 	Share      float64  `json:"canary_share,omitempty"`
 	Challenger *Bundle  `json:"challenger,omitempty"`
 }
+
+// Recorded is what the audit has of a transaction id.
+type Recorded struct {
+	TransactionID string            `json:"transaction_id"`
+	Verdicts      []RecordedVerdict `json:"verdicts" doc:"the latest published first; several where the transaction was published several times"`
+}
+
+// RecordedVerdict is one verdict, and where it stands.
+type RecordedVerdict struct {
+	Verdict     any       `json:"verdict" doc:"as it was published, byte for byte"`
+	Topic       string    `json:"topic"`
+	Partition   int32     `json:"partition"`
+	Offset      int64     `json:"offset"`
+	PublishedAt time.Time `json:"published_at"`
+}

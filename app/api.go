@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mlmonitor/mlmonitor/api"
+	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
@@ -34,14 +36,18 @@ func API(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Confi
 			return nil, err
 		}
 		inForce := consumer.NewModels(bundle, reason)
-		server, err := api.New(ctx, a, asker, func() api.InForce {
-			f, _ := inForce.Current()
-			return api.InForce{Champion: f.Champion, Challenger: f.Challenger, Share: f.Share, Reason: f.Reason}
-		}, log, reg)
+		find, done, err := finder(ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		return &apiRole{server, asker, watcher, inForce}, nil
+		server, err := api.New(ctx, a, asker, func() api.InForce {
+			f, _ := inForce.Current()
+			return api.InForce{Champion: f.Champion, Challenger: f.Challenger, Share: f.Share, Reason: f.Reason}
+		}, find, log, reg)
+		if err != nil {
+			return nil, err
+		}
+		return &apiRole{server, asker, watcher, inForce, done}, nil
 	})
 }
 
@@ -51,10 +57,12 @@ type apiRole struct {
 	asker   *producer.Asker
 	watcher *registry.Watcher
 	models  *consumer.Models
+	done    func() // with the audit
 }
 
 // Run answers until ctx ends. Requests that began are answered before the replies are no longer read.
 func (r *apiRole) Run(ctx context.Context) error {
+	defer r.done()
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, stop := context.WithCancel(ctx)
 	replies, enough := context.WithCancel(context.WithoutCancel(ctx))
@@ -69,4 +77,24 @@ func (r *apiRole) Run(ctx context.Context) error {
 		return r.Server.Run(ctx)
 	})
 	return group.Wait()
+}
+
+// finder reads the audit; nil where none is named.
+func finder(ctx context.Context, a api.Config) (find api.Find, done func(), err error) {
+	if a.DatabaseURL == "" {
+		return nil, func() {}, nil
+	}
+	reader, err := audit.OpenReader(ctx, "API_DATABASE_URL", a.DatabaseURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	find = func(ctx context.Context, id string, limit int) ([]api.RecordedVerdict, error) {
+		rows, err := reader.Find(ctx, id, limit)
+		var all []api.RecordedVerdict
+		for _, r := range rows {
+			all = append(all, api.RecordedVerdict{Verdict: json.RawMessage(r.Payload), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, PublishedAt: r.PublishedAt})
+		}
+		return all, err
+	}
+	return find, func() { reader.Close() }, nil
 }
