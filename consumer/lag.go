@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strconv"
 	"time"
@@ -120,6 +121,31 @@ func partitionLag(ctx context.Context, adm *kadm.Client, topic, group string) (m
 		lag[p] = max(0, end.Offset-next)
 	}
 	return lag, nil
+}
+
+// Committed is the next input of each partition that a group of scorers has not answered. Partitions of which it has answered none are not there.
+func Committed(ctx context.Context, topics *kafka.Config, group string) (map[int32]int64, error) {
+	opts, err := topics.Options()
+	if err != nil {
+		return nil, err
+	}
+	cl, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	done, err := groupOffsets(ctx, kadm.NewClient(cl), group)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, err)
+	}
+	next := map[int32]int64{}
+	for p, o := range done[topics.Transactions] {
+		if o.Err != nil {
+			return nil, fmt.Errorf("ask for the offsets of group %s: %w", group, o.Err)
+		}
+		next[p] = o.At
+	}
+	return next, nil
 }
 
 // groupOffsets are the committed offsets of a group; none where the group does not exist yet.

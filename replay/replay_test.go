@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -128,9 +129,18 @@ func (w *world) byDigest(_ context.Context, digest string) (*scorer.Bundle, erro
 	return w.bundles[digest], nil
 }
 
+func (w *world) answered(t *testing.T) map[int32]int64 {
+	t.Helper()
+	next, err := consumer.Committed(t.Context(), &w.topics, strings.TrimSuffix(w.topics.Transactions, ".in"))
+	if err != nil || len(next) != 4 {
+		t.Fatal(next, err)
+	}
+	return next
+}
+
 func (w *world) verify(t *testing.T, within kafka.Range) *Verified {
 	t.Helper()
-	v, err := Verify(t.Context(), &w.topics, within, w.byDigest, 2, nil)
+	v, err := Verify(t.Context(), &w.topics, within, w.answered(t), w.byDigest, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,6 +190,11 @@ func TestWhatWasScoredLiveIsVerified(t *testing.T) {
 		for p, to := range whole.To {
 			part.From[p], part.To[p] = to/3, to/2
 			want += to/2 - to/3
+		}
+		// What comes now is not answered yet, and no difference.
+		w.produce(t, &kgo.Record{Topic: w.topics.Transactions, Partition: 1, Value: []byte("a")}, &kgo.Record{Topic: w.topics.Transactions, Partition: 2, Value: []byte("b")})
+		if v := w.verify(t, w.whole(t, w.topics.Transactions)); !v.Holds() || v.Pending != 2 || v.Inputs != int64(w.sent.Transactions)+2 {
+			t.Errorf("with two more inputs %+v", v)
 		}
 		if v := w.verify(t, part); !v.Holds() || v.Inputs != want {
 			t.Errorf("of a part %+v, want %d inputs", v, want)
@@ -251,7 +266,7 @@ func TestWhatWasTamperedWithIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.produce(t, all...)
-		v, err := Verify(t.Context(), &tampered, w.whole(t, w.topics.Transactions), w.byDigest, 2, nil)
+		v, err := Verify(t.Context(), &tampered, w.whole(t, w.topics.Transactions), w.answered(t), w.byDigest, 2, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -669,6 +684,97 @@ func TestASampleIsTheSameAndOfItsSize(t *testing.T) {
 	if a.Records != b.Records || a.Records+a.Left != int64(w.sent.Transactions) || a.Records < int64(w.sent.Transactions)/8 || a.Records > int64(w.sent.Transactions)/2 {
 		t.Errorf("%d and %d of %d", a.Records, b.Records, w.sent.Transactions)
 	}
+}
+
+func TestLabelsOfATopicAreThoseOfAFile(t *testing.T) {
+	on(t, func(t *testing.T, w *world) {
+		topic := w.topics.Transactions + ".labels"
+		named := w.topics
+		named.Transactions = topic
+		if _, err := kafka.LayOut(t.Context(), &named, kafka.Layout{Partitions: 2, Replication: -1}, false); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		err := kafka.Read(t.Context(), &w.topics, w.topics.Verdicts, w.whole(t, w.topics.Verdicts), func(r *kgo.Record) error {
+			v, err := schemas.ParseVerdict(r.Value)
+			ids = append(ids, string(v.TransactionID))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		early, late := time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 4, 2, 0, 0, 0, 0, time.UTC)
+		var records []*kgo.Record
+		frauds := int64(0)
+		for i, id := range ids {
+			fraud := i%7 == 0
+			if fraud {
+				frauds++
+			}
+			if i%10 == 0 { // said otherwise the day before
+				records = append(records, &kgo.Record{Topic: topic, Partition: int32(i % 2), Timestamp: early, Value: fmt.Appendf(nil, `{"transaction_id":%q,"label":%t}`, id, !fraud)})
+			}
+			records = append(records, &kgo.Record{Topic: topic, Partition: int32(i % 2), Timestamp: late, Value: fmt.Appendf(nil, `{"transaction_id":%q,"label":%d}`, id, map[bool]int{true: 1}[fraud])})
+		}
+		records = append(records, &kgo.Record{Topic: topic, Value: []byte("nonsense")})
+		w.produce(t, records...)
+		labels, err := TopicLabels(t.Context(), &w.topics, topic)
+		if err != nil || !labels.Newest.Equal(late) {
+			t.Fatalf("the newest is of %v, %v", labels.Newest, err)
+		}
+		candidate := variant(t, "candidate", 0.01, 0.2)
+		o := options(candidate)
+		o.Labels, o.Verdicts = labels, true
+		table, err := NewTable(filepath.Join(t.TempDir(), "rows.parquet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Each = table.Add
+		c, err := Run(t.Context(), FromTopic(&w.topics, w.topics.Transactions, w.whole(t, w.topics.Transactions)), &w.topics, o)
+		if err := errors.Join(err, table.Close(err == nil)); err != nil {
+			t.Fatal(err)
+		}
+		corrected := int64((len(ids) + 9) / 10)
+		if got := c.Labels; got.Labelled != int64(len(ids)) || got.Malformed != 1 || got.Corrected != corrected || got.Unknown != 0 || got.Immature != 0 {
+			t.Errorf("%+v of %d", got, len(ids))
+		}
+		if r := NewReport(c, candidate, nil); r.Sides[0].Frauds != frauds || r.Sides[1].Frauds != frauds {
+			t.Errorf("%d and %d frauds, want %d", r.Sides[0].Frauds, r.Sides[1].Frauds, frauds)
+		}
+
+		// The table has a line for each input, with what both sides made of it.
+		rows, err := parquet.ReadFile[Row](table.name)
+		if err != nil || len(rows) != int(w.sent.Transactions) {
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		var found [3][3]int64
+		refused, known := int64(0), int64(0)
+		for _, r := range rows {
+			if r.Refusal != "" {
+				refused++
+				continue
+			}
+			found[place(t, *r.BaseDecision)][place(t, r.Decision)]++
+			if r.Fraud != nil && *r.Fraud {
+				known++
+			}
+			if r.TransactionID == "" || r.EventTime.IsZero() || r.Probability != *r.BaseChance {
+				t.Fatalf("%+v", r)
+			}
+		}
+		if found != c.Pairs.Decided || refused != int64(w.sent.Malformed) || known != frauds {
+			t.Errorf("in the table %v, %d refused, %d frauds; counted %v", found, refused, known, c.Pairs.Decided)
+		}
+	})
+}
+
+func place(t *testing.T, decision string) int {
+	t.Helper()
+	at := slices.Index([]string{"approve", "review", "decline"}, decision)
+	if at < 0 {
+		t.Fatalf("decision %q", decision)
+	}
+	return at
 }
 
 func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {

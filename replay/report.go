@@ -268,7 +268,7 @@ func (r *Report) words() (all []string) {
 			100*float64(flips)/float64(c.Transactions), thousands(c.Declined.Count), money(c.Declined.Amount), thousands(c.Approved.Count), money(c.Approved.Amount))
 	}
 	if r.Unpaired > 0 {
-		say("%s have nothing to compare with: they were refused then, or their verdicts are no longer there.", thousands(r.Unpaired))
+		say("%s have nothing to compare with: they were refused then, or their verdicts are no longer there, or not yet.", thousands(r.Unpaired))
 	}
 	if l := r.Labels; l != nil {
 		mature := l.Labelled + l.Unlabelled

@@ -44,6 +44,7 @@ type Verified struct {
 	Topic       string           `json:"topic"`
 	Parts       []PartDone       `json:"parts"`
 	Inputs      int64            `json:"inputs"`
+	Pending     int64            `json:"pending"`      // of these, not answered yet: the scorers have not come so far
 	Verdicts    int64            `json:"verdicts"`     // equal, byte for byte, to what their bundles give
 	DeadLetters int64            `json:"dead_letters"` // of inputs that their bundles refuse, for the same reason
 	Bundles     map[string]int64 `json:"bundles"`      // verdicts by digest
@@ -66,8 +67,8 @@ func (v *Verified) differs(d Difference) {
 type Bundles func(ctx context.Context, digest string) (*scorer.Bundle, error)
 
 // Verify scores each input of a range again under the bundle that its answer names, and compares byte by byte; and holds bundles to the topic of models. When ctx ends it returns what was compared
-// until then, marked partial.
-func Verify(ctx context.Context, cfg *kafka.Config, within kafka.Range, bundles Bundles, workers int, seen func(n int)) (*Verified, error) {
+// until then, marked partial. answered is the next input of each partition that the scorers have not answered, as it was a moment before: inputs from there on are pending.
+func Verify(ctx context.Context, cfg *kafka.Config, within kafka.Range, answered map[int32]int64, bundles Bundles, workers int, seen func(n int)) (*Verified, error) {
 	total := &Verified{Topic: cfg.Transactions, Bundles: map[string]int64{}, Found: map[string]int64{}}
 	given, err := kafka.Whole(ctx, cfg, cfg.Verdicts)
 	if err != nil {
@@ -102,7 +103,7 @@ func Verify(ctx context.Context, cfg *kafka.Config, within kafka.Range, bundles 
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			v := &verifier{topic: cfg.Transactions, part: part, find: find, letters: letters[part.Partition], told: schemas.NewTimeline(cfg.Transactions), scorers: map[string]*scorer.Scorer{},
+			v := &verifier{topic: cfg.Transactions, part: part, answered: answered[part.Partition], find: find, letters: letters[part.Partition], told: schemas.NewTimeline(cfg.Transactions), scorers: map[string]*scorer.Scorer{},
 				found: &Verified{Bundles: map[string]int64{}, Found: map[string]int64{}}, seen: seen}
 			for i := range events {
 				v.told.Add(&events[i])
@@ -135,6 +136,7 @@ func (v *Verified) add(o *Verified, part PartDone) {
 	v.Parts = append(v.Parts, part)
 	slices.SortFunc(v.Parts, func(a, b PartDone) int { return int(a.Partition - b.Partition) })
 	v.Inputs += o.Inputs
+	v.Pending += o.Pending
 	v.Verdicts += o.Verdicts
 	v.DeadLetters += o.DeadLetters
 	for digest, n := range o.Bundles {
@@ -167,17 +169,18 @@ func readEvents(ctx context.Context, cfg *kafka.Config) (all []schemas.ModelEven
 
 // verifier compares one partition.
 type verifier struct {
-	topic   string
-	part    Part
-	find    func(digest string) (*scorer.Bundle, error)
-	letters map[int64]*letter
-	told    *schemas.Timeline
-	tells   bool
-	scorers map[string]*scorer.Scorer // nil for bundles that are nowhere
-	found   *Verified
-	given   *verdicts
-	seen    func(int)
-	text    []byte
+	topic    string
+	answered int64
+	part     Part
+	find     func(digest string) (*scorer.Bundle, error)
+	letters  map[int64]*letter
+	told     *schemas.Timeline
+	tells    bool
+	scorers  map[string]*scorer.Scorer // nil for bundles that are nowhere
+	found    *Verified
+	given    *verdicts
+	seen     func(int)
+	text     []byte
 }
 
 func (v *verifier) run(ctx context.Context, cfg *kafka.Config, whole kafka.Range) (stop int64, err error) {
@@ -227,6 +230,9 @@ func (v *verifier) input(in *Input) error {
 	}
 	dead := v.letters[in.Offset]
 	switch {
+	case len(answers) == 0 && dead == nil && in.Offset >= v.answered:
+		v.found.Pending++
+		return nil
 	case len(answers) == 0 && dead == nil:
 		v.differ(in.Offset, Unanswered, "neither a verdict nor a dead letter names it")
 		return nil

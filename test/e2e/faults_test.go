@@ -217,9 +217,10 @@ func sharedStack(t *testing.T) *stack {
 	t.Helper()
 	s := &stack{kafka: rig.Kafka(t, 1), postgres: rig.Postgres(t)}
 	id := rig.Unique("e2e")
-	s.topics = kafka.Config{Brokers: s.kafka.Brokers, Transactions: id + ".in", Verdicts: id + ".out", DeadLetters: id + ".dlq", Models: id + ".models"}
+	s.topics = kafka.Config{Brokers: s.kafka.Brokers, Transactions: id + ".in", Verdicts: id + ".out", DeadLetters: id + ".dlq", Shadow: id + ".shadow", Replies: id + ".replies", Models: id + ".models"}
 	s.env = []string{"KAFKA_BROKERS=" + s.brokers(), "BUNDLE_DIR=sample", "CONSUMER_GROUP=" + id, "KAFKA_TOPIC_TRANSACTIONS=" + s.topics.Transactions,
-		"KAFKA_TOPIC_VERDICTS=" + s.topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS=" + s.topics.DeadLetters, "KAFKA_TOPIC_MODELS=" + s.topics.Models}
+		"KAFKA_TOPIC_VERDICTS=" + s.topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS=" + s.topics.DeadLetters, "KAFKA_TOPIC_MODELS=" + s.topics.Models,
+		"KAFKA_TOPIC_SHADOW=" + s.topics.Shadow, "KAFKA_TOPIC_REPLIES=" + s.topics.Replies}
 	mustRun(t, s.env, "topics")
 	return s
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/app"
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
@@ -50,8 +51,31 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 300 && int64(s.count(t.Context())) == found.Verdicts
 	})
+	// Who asks for a reply that the scorer may not write has his verdict on the topic all the same.
+	allow(kadm.NewACLs().Topics(s.topics.Replies).Operations(kadm.OpDescribe))
+	ask := func(from, n int) {
+		t.Helper()
+		sim, err := producer.NewSimulator(producer.SimulatorConfig{Seed: 1, First: uint64(from), Start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Customers: 50, Terminals: 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			e := sim.Next(nil)
+			in := &kgo.Record{Topic: s.topics.Transactions, Key: e.Key, Value: e.Value}
+			producer.AskReply(in, 0, fmt.Sprint(e.Number))
+			if err := cl.ProduceSync(t.Context(), in).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, time.Minute, "every input is answered", func() bool {
+			found, err := app.Reconcile(t.Context(), &s.topics)
+			return err == nil && found.Exact() && found.Transactions == int64(from+n)
+		})
+	}
+	ask(300, 40)
+	allow(kadm.NewACLs().Topics(s.topics.Replies).Operations(kadm.OpWrite))
 	allow(kadm.NewACLs().Topics(s.topics.DeadLetters, s.topics.Models).Operations(kadm.OpRead))
-	if out := mustRun(t, secure, "replay", "--verify"); !strings.Contains(out, "300 inputs") {
+	if out := mustRun(t, secure, "replay", "--verify"); !strings.Contains(out, "340 inputs") {
 		t.Errorf("replay says %s", out)
 	}
 	mustRun(t, secure, "replay", "--bundle", "sample")

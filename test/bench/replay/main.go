@@ -126,7 +126,7 @@ func measure(ctx context.Context, r *kit.Run, dir string, records uint64, rounds
 			return err
 		}},
 		{"verify", func() error {
-			v, err := replay.Verify(ctx, &topics, whole, func(context.Context, string) (*scorer.Bundle, error) { return b, nil }, runtime.GOMAXPROCS(0), nil)
+			v, err := replay.Verify(ctx, &topics, whole, whole.To, func(context.Context, string) (*scorer.Bundle, error) { return b, nil }, runtime.GOMAXPROCS(0), nil)
 			if err == nil && !v.Holds() {
 				err = fmt.Errorf("it does not hold: %v", v.Found)
 			}
