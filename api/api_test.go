@@ -101,8 +101,14 @@ func serve(t *testing.T, cfg Config, o Asker) (*httptest.Server, *Server) {
 	return server, s
 }
 
+// recordedBefore are verdicts that the audit has, by transaction id.
+var recordedBefore sync.Map
+
 // find has one verdict of "known", and breaks at "broken".
 func find(_ context.Context, id string, limit int) ([]RecordedVerdict, error) {
+	if before, ok := recordedBefore.Load(id); ok {
+		return []RecordedVerdict{{Verdict: json.RawMessage(`{"later":true}`)}, {Verdict: json.RawMessage(before.(string))}}, nil
+	}
 	switch id {
 	case "known", "a/b c":
 		return []RecordedVerdict{{Verdict: json.RawMessage(`{"a":1.50}`), Topic: "verdicts", Partition: 1, Offset: 2, PublishedAt: time.Unix(0, 0).UTC()}}, nil
@@ -199,6 +205,23 @@ func TestARepeatedTransactionIsNotPublishedAgain(t *testing.T) {
 	}
 	if n := o.asked.Load(); n != 1 {
 		t.Errorf("it was published %d times", n)
+	}
+}
+
+func TestWhatTheAuditHasIsNotPublishedAgain(t *testing.T) {
+	o := &oracle{}
+	server, _ := serve(t, Config{}, o)
+	var event struct {
+		ID string `json:"transaction_id"`
+	}
+	if err := json.Unmarshal(example(t, 7), &event); err != nil {
+		t.Fatal(err)
+	}
+	recordedBefore.Store(event.ID, `{"first":true}`)
+	defer recordedBefore.Delete(event.ID)
+	resp, data := post(t, server.URL+"/predict", "", example(t, 7))
+	if resp.StatusCode != 200 || string(data) != `{"first":true}` || o.asked.Load() != 0 {
+		t.Errorf("status %d: %s, published %d times", resp.StatusCode, data, o.asked.Load())
 	}
 }
 

@@ -59,6 +59,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	unlooked prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -67,8 +68,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mlmonitor_api_request_duration_seconds", Help: "Time to answer a request of the API.",
 			Buckets: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5}}, []string{"operation"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mlmonitor_api_in_flight", Help: "Requests of the API that are being answered."}),
+		unlooked: prometheus.NewCounter(prometheus.CounterOpts{Name: "mlmonitor_api_audit_unlooked_total", Help: "Transactions published although the audit did not say whether it has them already."}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight)
+	reg.MustRegister(m.requests, m.duration, m.inFlight, m.unlooked)
 	return m
 }
 

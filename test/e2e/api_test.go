@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	for i := range 2 {
 		scorers = append(scorers, s.score(t, fmt.Sprintf("score-%d", i), freePort(t)))
 		port := freePort(t)
-		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000")))
+		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000")))
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	s.audit(t, "audit-1", freePort(t)).becomesReady(t)
@@ -128,6 +129,35 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 		return err == nil && found.Exact() && int64(s.count(t.Context())) == found.Verdicts
 	})
 	t.Logf("%d of %d transactions were published twice: an API that was killed does not know what it had published", twice, len(got))
+
+	// An API that knows nothing finds them in the audit, and publishes none again.
+	apis[0].kill()
+	apis[0].becomesReady(t)
+	before := s.verdicts(t)
+	for id := range got {
+		n := 0
+		if _, err := fmt.Sscanf(id, "tx-%d", &n); err != nil {
+			t.Fatal(err)
+		}
+		if body, err := ask(lines[n], 0); err != nil || !slices.Contains(onTopic[id], string(body)) {
+			t.Errorf("%s asked again: %v, %s", id, err, body)
+		}
+		if n%50 != 0 {
+			continue
+		}
+		resp, err := client.Get(urls[0] + "/verdicts/" + id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(found), onTopic[id][0]) {
+			t.Errorf("%s is found as %d %s, %v", id, resp.StatusCode, found, err)
+		}
+	}
+	if after := s.verdicts(t); after != before {
+		t.Errorf("%d transactions were published again", after-before)
+	}
 
 	// What a contract refuses, what if, and the auditor.
 	resp, err := client.Post(urls[0]+"/predict", "application/json", strings.NewReader(`{"transaction_id":"x"}`))
