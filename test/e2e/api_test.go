@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -159,6 +161,8 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 		t.Errorf("%d transactions were published again", after-before)
 	}
 
+	snippets(t, urls[0], lines[0], onTopic)
+
 	// What a contract refuses, what if, and the auditor.
 	resp, err := client.Post(urls[0]+"/predict", "application/json", strings.NewReader(`{"transaction_id":"x"}`))
 	if err != nil {
@@ -171,5 +175,48 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	}
 	if out := mustRun(t, s.env, "replay", "--verify"); strings.Contains(out, "DIFFERS") {
 		t.Errorf("replay says %s", out)
+	}
+}
+
+// snippets runs those of the README, each in a folder with the transaction.
+func snippets(t *testing.T, url string, event []byte, onTopic map[string][]string) {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(readme), "## Ask over HTTP")
+	section, _, ended := strings.Cut(section, "\n## ")
+	if !found || !ended {
+		t.Fatal("the README has no such section")
+	}
+	v, err := schemas.ParseVerdict([]byte(onTopic["tx-000000000000"][0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for language, command := range map[string][]string{"sh": {"sh", "snippet.sh"}, "python": {"python3", "snippet.py"}, "go": {"go", "run", "snippet.go"}} {
+		_, code, _ := strings.Cut(section, "```"+language+"\n")
+		code, _, ok := strings.Cut(code, "```")
+		if !ok {
+			t.Errorf("there is no snippet of %s", language)
+			continue
+		}
+		dir := t.TempDir()
+		for name, text := range map[string]string{"transaction.json": string(event), command[len(command)-1]: strings.ReplaceAll(code, "http://127.0.0.1:8000", url)} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), string(v.Decision)) || !strings.Contains(string(out), strconv.FormatFloat(v.Probability, 'g', -1, 64)) {
+			t.Errorf("%s: %v\n%s", language, err, out)
+		}
+		ran++
+	}
+	if ran != 3 {
+		t.Errorf("%d snippets", ran)
 	}
 }
