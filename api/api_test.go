@@ -358,7 +358,10 @@ func TestTheDescriptionIsOpenAPIAndThePageNeedsNothingElse(t *testing.T) {
 	var spec struct {
 		OpenAPI string
 		Paths   map[string]map[string]struct {
-			Responses map[string]any
+			Responses   map[string]any
+			RequestBody struct {
+				Content map[string]struct{ Schema struct{ Type string } }
+			}
 		}
 	}
 	if err := json.Unmarshal([]byte(read("/openapi.json")), &spec); err != nil || !strings.HasPrefix(spec.OpenAPI, "3.1") {
@@ -367,6 +370,11 @@ func TestTheDescriptionIsOpenAPIAndThePageNeedsNothingElse(t *testing.T) {
 	for path, method := range map[string]string{"/predict": "post", "/predict/batch": "post", "/score": "post", "/model/info": "get", "/verdicts/{transaction_id}": "get"} {
 		if spec.Paths[path][method].Responses["200"] == nil {
 			t.Errorf("%s %s is not described", method, path)
+		}
+	}
+	for path, is := range map[string]string{"/predict": "object", "/predict/batch": "array", "/score": "object"} {
+		if got := spec.Paths[path]["post"].RequestBody.Content["application/json"].Schema.Type; got != is {
+			t.Errorf("the body of %s is described as %q", path, got)
 		}
 	}
 	if page := read("/docs"); strings.Contains(page, "http://") || strings.Contains(page, "https://") || strings.Contains(page, "<script") || !strings.Contains(page, "/predict/batch") {

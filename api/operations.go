@@ -49,23 +49,29 @@ func (s *Server) register() {
 		return s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(of), true, name)
 	}
 	verdict := map[string]*huma.Response{"200": {Description: "The committed verdict", Content: map[string]*huma.MediaType{"application/json": {Schema: schema(Verdict{}, "Verdict")}}}}
+	object, array := func() *huma.Schema { return &huma.Schema{Type: "object"} }, new(maxBatch)
 	transaction := &huma.RequestBody{Required: true, Description: "One transaction event, as on the topic: the contract of the bundle in force says which fields.",
-		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "object"}}}}
+		Content: map[string]*huma.MediaType{"application/json": {Schema: object()}}}
 	batch := &huma.RequestBody{Required: true, Description: fmt.Sprintf("An array of at most %d transaction events.", maxBatch),
-		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "array", Items: &huma.Schema{Type: "object"}, MaxItems: new(maxBatch)}}}}
+		Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: "array", Items: object(), MaxItems: array}}}}
 	common := []int{400, 401, 403, 408, 413, 415, 422, 429, 500, 503}
 	huma.Register(s.api, s.operation("predict", http.MethodPost, "/predict", "Have a transaction decided", ScopeScore, `Publishes the transaction; the scorer that owns its partition decides, and the answer is the verdict as it was committed to the topic.
 A transaction id that comes again gets the verdict of the first. 504: no verdict came in time; it may still come, and asking again with the same transaction id gets it.`, func(o *huma.Operation) {
-		o.RequestBody, o.Responses, o.Errors, o.MaxBodyBytes = transaction, verdict, append(common, 504), schemas.MaxEventBytes
+		o.Responses, o.Errors, o.MaxBodyBytes = verdict, append(common, 504), schemas.MaxEventBytes
 	}), s.predict)
 	huma.Register(s.api, s.operation("predict-batch", http.MethodPost, "/predict/batch", "Have several transactions decided", ScopeScore,
 		"As predict, for each of an array; the items are in its order, each with a status of its own.", func(o *huma.Operation) {
-			o.RequestBody, o.Errors, o.MaxBodyBytes = batch, common, maxBatchBytes
+			o.Errors, o.MaxBodyBytes = common, maxBatchBytes
 		}), s.predictBatch)
 	huma.Register(s.api, s.operation("score", http.MethodPost, "/score", "Ask what if", ScopeRead, "Scores the transaction in this process under the bundle in force. Nothing is published or recorded: it is no decision.", func(o *huma.Operation) {
-		o.RequestBody, o.Errors, o.MaxBodyBytes = transaction, common, schemas.MaxEventBytes
+		o.Errors, o.MaxBodyBytes = common, schemas.MaxEventBytes
 	}), s.score)
 	huma.Register(s.api, s.operation("model-info", http.MethodGet, "/model/info", "Say which bundle is in force", ScopeRead, "", func(o *huma.Operation) { o.Errors = []int{401, 403, 429, 500} }), s.modelInfo)
+	// Huma describes a raw body as text.
+	paths := s.api.OpenAPI().Paths
+	for path, body := range map[string]*huma.RequestBody{"/predict": transaction, "/predict/batch": batch, "/score": transaction} {
+		paths[path].Post.RequestBody = body
+	}
 	if s.find != nil {
 		huma.Register(s.api, s.operation("verdict", http.MethodGet, "/verdicts/{transaction_id}", "Find the verdict of a transaction", ScopeRead, "From the audit: what was decided, by which bundle, and where it stands.",
 			func(o *huma.Operation) { o.Errors = []int{401, 403, 404, 422, 429, 500, 503} }), s.recorded)
