@@ -95,7 +95,7 @@ func model() board {
 		}},
 		{"What each process sees", []panel{
 			{kind: stacked, title: "Bundles in force", about: "Scorers by the bundle that decides there. During a swap there are two; when it stays so, a scorer does not follow the registry.", unit: short, width: 24, queries: []query{{`count by (version, digest) (mlmonitor_bundle_info)`, "{{version}} {{digest}}"}}, min: at(0)},
-			{kind: lines, title: "Share of keys that a canary decides", about: "By the challenger that decides for them. Nothing without a canary.", unit: share, width: 24, queries: []query{{`max by (version, digest) (mlmonitor_canary_share)`, "{{version}} {{digest}}"}}, min: at(0)},
+			{kind: lines, title: "Share of keys that a canary decides", about: "By the challenger that decides for them. Nothing without a canary.", unit: share, width: 24, queries: []query{{`max by (version, digest) (mlmonitor_canary_share) or vector(0)`, "{{version}} {{digest}}"}}, min: at(0)},
 			{kind: lines, title: "PSI of the last event-time window", about: "By process, of its own partitions, over DRIFT_WINDOW of event time.", unit: short, width: 12, queries: []query{{`fraud_drift_psi{` + chosen + `}`, "{{instance}} {{feature}}"}}, steps: levels, min: at(0)},
 			{kind: lines, title: "Where transactions fall in event time", about: "Too late and early ones are in no window: a wrong clock, or old data sent again.", unit: rate, width: 12, queries: []query{{`sum by (placement) (rate(fraud_drift_events_total{` + version + `}[$__rate_interval]))`, "{{placement}}"}}, min: at(0)},
 		}},
