@@ -19,10 +19,11 @@ type assignment struct {
 	member string              // of the group, who was given them
 	joined bool                // the group has given us an assignment, if an empty one
 	number int                 // of the assignment: another whenever partitions come or go
+	since  map[int32]int       // number of the assignment that gave each partition
 }
 
 func newAssignment() *assignment {
-	return &assignment{owned: map[int32]*processor{}, newest: map[int32]time.Time{}}
+	return &assignment{owned: map[int32]*processor{}, newest: map[int32]time.Time{}, since: map[int32]int{}}
 }
 
 func (a *assignment) assigned(_ context.Context, cl *kgo.Client, topics map[string][]int32) {
@@ -43,6 +44,7 @@ func (a *assignment) give(member string, topics map[string][]int32) {
 		for _, p := range partitions {
 			a.owned[p] = &processor{}
 			a.newest[p] = time.Now()
+			a.since[p] = a.number
 		}
 	}
 }
@@ -69,6 +71,7 @@ func (a *assignment) revoked(_ context.Context, _ *kgo.Client, topics map[string
 		for _, p := range partitions {
 			delete(a.owned, p)
 			delete(a.newest, p)
+			delete(a.since, p)
 		}
 	}
 }
@@ -109,6 +112,13 @@ func (a *assignment) generation() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.number
+}
+
+// given is the number of the assignment that gave a partition; 0 where it is not ours.
+func (a *assignment) given(partition int32) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.since[partition]
 }
 
 // partitions that are ours, ascending, and whether the group has answered at all.

@@ -28,6 +28,7 @@ var promises = []struct {
 	{"CountersOfReplicasAddUp", countersOfReplicasAddUp},
 	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
 	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
+	{"AnOffsetFromBeforeTheLastAnswersIsNotBelieved", anOffsetFromBeforeTheLastAnswersIsNotBelieved},
 	{"ACanaryDecidesForItsKeysAndIsTold", aCanaryDecidesForItsKeysAndIsTold},
 	{"AReplyIsTheAnswerAndInItsTransaction", aReplyIsTheAnswerAndInItsTransaction},
 	{"WithoutATopicOfRepliesScoringGoesOn", withoutATopicOfRepliesScoringGoesOn},

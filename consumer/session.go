@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,6 +25,9 @@ type session struct {
 	// Made once, as every commit's context holds it.
 	sameMember func(*kmsg.TxnOffsetCommitRequest) error
 
+	vetted   map[int32]int // of each partition, the assignment in which its offset was believed
+	unvetted sync.Once     // that is told
+
 	force        *Force // adopted
 	announcement announcement
 	shadow       *shadow       // nil without a challenger
@@ -38,7 +42,7 @@ type session struct {
 func newSession(m *member, txn *kgo.GroupTransactSession, assigned *assignment) *session {
 	none := make(chan struct{})
 	close(none)
-	s := &session{member: m, txn: txn, assigned: assigned, ended: none, sameMember: assigned.sameMember}
+	s := &session{member: m, txn: txn, assigned: assigned, ended: none, sameMember: assigned.sameMember, vetted: map[int32]int{}}
 	s.adopt()
 	return s
 }
@@ -77,6 +81,9 @@ func (s *session) run(ctx, work context.Context) error {
 				}
 			}
 			continue
+		}
+		if err := s.vet(work); err != nil {
+			return err
 		}
 		if err := s.answer(work); err != nil {
 			return err

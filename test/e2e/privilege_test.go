@@ -38,7 +38,7 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 	score := supervise(t, "score", "score-1", freePort(t), append(secure, "SCORE_MEMBERS=2"))
 	score.unready(t, "AUTHORIZATION_FAILED")
 	allow(kadm.NewACLs().Topics(s.topics.Transactions).Operations(kadm.OpRead))
-	allow(kadm.NewACLs().Topics(s.topics.Verdicts, s.topics.DeadLetters).Operations(kadm.OpWrite, kadm.OpDescribeConfigs))
+	allow(kadm.NewACLs().Topics(s.topics.Verdicts, s.topics.DeadLetters).Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs))
 	allow(kadm.NewACLs().Topics(s.topics.Models, s.topics.Shadow).Operations(kadm.OpWrite))
 	allow(kadm.NewACLs().Groups(group).Operations(kadm.OpRead))
 	allow(kadm.NewACLs().TransactionalIDs(group+"-score-1", group+"-score-1.m2").Operations(kadm.OpWrite))
