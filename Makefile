@@ -144,6 +144,12 @@ test-airflow: .cache/venv/installed .cache/venv-airflow/installed ## run the sch
 	.cache/venv-airflow/bin/pip install -q --disable-pip-version-check -r $< pytest==9.2.0
 	touch $@
 
+.cache/venv-api/installed: test/web/requirements.txt
+	$(PYTHON) -m venv --clear .cache/venv-api
+	.cache/venv-api/bin/pip install -q --disable-pip-version-check -r $<
+	cp .cache/venv-api/lib/python*/site-packages/axe_core_python/axe.min.js .cache/venv-api/
+	touch $@
+
 .cache/bench-peers/made: $(shell find test/bench/peers -type f)
 	PYTHON=$(PYTHON) test/bench/peers/install.sh $(@D)
 	touch $@

@@ -89,10 +89,13 @@ func serve(t *testing.T, cfg Config, o Asker) (*httptest.Server, *Server) {
 	if cfg.ClientRate == 0 {
 		cfg.ClientRate = 1e6
 	}
+	if cfg.Rate == 0 {
+		cfg.Rate = 1e7
+	}
 	if cfg.Remember == 0 {
 		cfg.Remember = 1000
 	}
-	s, err := New(t.Context(), cfg, o, func() InForce { return InForce{Champion: loaded(), Reason: "the test says so"} }, find, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	s, err := New(t.Context(), cfg, o, func() InForce { return InForce{Champion: loaded(), Reason: "the test says so"} }, Sources{Find: find}, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -517,6 +520,26 @@ func TestAClientIsHeldToItsRate(t *testing.T) {
 		if resp.StatusCode == 429 && resp.Header.Get("Retry-After") == "" {
 			t.Error("429 without Retry-After")
 		}
+		if got := resp.Header.Get("RateLimit-Policy"); got != `"client";q=5;w=1` {
+			t.Errorf("policy %q", got)
+		}
+		if got := resp.Header.Get("RateLimit"); !strings.HasPrefix(got, `"client";r=`) || resp.StatusCode == 429 && got != `"client";r=0;t=1` {
+			t.Errorf("status %d, limit %q", resp.StatusCode, got)
+		}
+	}
+	if codes[200] < 5 || codes[200] > 12 || codes[429] == 0 {
+		t.Errorf("%v", codes)
+	}
+}
+
+func TestAllTogetherAreHeldToTheirRate(t *testing.T) {
+	server, _ := serve(t, Config{Rate: 5, ClientRate: 1000}, &oracle{})
+	codes := map[int]int{}
+	for range 20 {
+		resp, _ := post(t, server.URL+"/predict", "", example(t, 0))
+		if codes[resp.StatusCode]++; resp.StatusCode == 429 && resp.Header.Get("RateLimit-Policy") != `"all";q=5;w=1` {
+			t.Errorf("headers %v", resp.Header)
+		}
 	}
 	if codes[200] < 5 || codes[200] > 12 || codes[429] == 0 {
 		t.Errorf("%v", codes)
@@ -524,19 +547,23 @@ func TestAClientIsHeldToItsRate(t *testing.T) {
 }
 
 func TestLimitsForgetNobodyTheyNeedAndAreBounded(t *testing.T) {
-	l := &limits{each: 1, clients: map[string]*limited{}}
+	l := newLimits(1e9, 1)
+	may := func(name string) bool {
+		ok, _ := l.allow(name, 1)
+		return ok
+	}
 	for i := range maxClients {
-		if !l.allow(fmt.Sprint(i), 1) {
+		if !may(fmt.Sprint(i)) {
 			t.Fatalf("client %d is refused", i)
 		}
 	}
-	if l.allow("one more", 1) {
+	if may("one more") {
 		t.Error("there is no bound")
 	}
 	for _, c := range l.clients {
 		c.seen = time.Now().Add(-time.Hour)
 	}
-	if !l.allow("one more", 1) || len(l.clients) != 1 {
+	if !may("one more") || len(l.clients) != 1 {
 		t.Errorf("%d clients are remembered", len(l.clients))
 	}
 }
@@ -565,7 +592,7 @@ func FuzzPredict(f *testing.F) {
 	f.Add([]byte(loaded().Examples[0].Event))
 	f.Add([]byte("{}"))
 	o := &oracle{}
-	s, err := New(context.Background(), Config{Auth: "off", Timeout: time.Second, ClientRate: 1e6, Remember: 10}, o, func() InForce { return InForce{Champion: loaded()} }, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	s, err := New(context.Background(), Config{Auth: "off", Timeout: time.Second, Rate: 1e7, ClientRate: 1e6, Remember: 10}, o, func() InForce { return InForce{Champion: loaded()} }, Sources{}, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -3,10 +3,10 @@ package api
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -17,15 +17,22 @@ import (
 const (
 	ScopeScore = "score" // to have transactions decided
 	ScopeRead  = "read"  // to read verdicts and figures, and to ask what if
+	ScopeAdmin = "admin" // all of it
 )
 
 // caller is who asks.
 type caller struct {
 	name   string // of rate limits and the access log
 	scopes []string
+	page   bool // its token came in a cookie: it may only read
 }
 
-func (c *caller) may(scope string) bool { return slices.Contains(c.scopes, scope) }
+func (c *caller) may(scope string) bool {
+	if c.page && scope != ScopeRead {
+		return false
+	}
+	return slices.Contains(c.scopes, scope) || slices.Contains(c.scopes, ScopeAdmin)
+}
 
 // errToken says that there is no token, or none that holds. Why is for the log only.
 var errToken = errors.New("no valid token")
@@ -42,13 +49,39 @@ type gate interface {
 type open struct{}
 
 func (open) who(r *http.Request) (*caller, error) {
-	host, _, _ := strings.Cut(r.RemoteAddr, ":")
-	return &caller{"anonymous@" + host, []string{ScopeScore, ScopeRead}}, nil
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return &caller{name: "anonymous@" + host, scopes: []string{ScopeAdmin}}, nil
+}
+
+// certificates knows callers by theirs, which the handshake has verified: API_AUTH=mtls.
+type certificates struct{ scopes Callers }
+
+func (c certificates) who(r *http.Request) (*caller, error) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return nil, errToken
+	}
+	leaf := r.TLS.PeerCertificates[0]
+	var names []string
+	for _, u := range leaf.URIs {
+		names = append(names, u.String())
+	}
+	names = append(append(names, leaf.DNSNames...), leaf.Subject.CommonName)
+	for _, name := range names {
+		if scopes, ok := c.scopes[name]; ok {
+			return &caller{name: name, scopes: scopes}, nil
+		}
+	}
+	return &caller{name: names[0]}, nil // who is known by nobody may do nothing
 }
 
 // tokens checks bearer tokens against the issuer's keys.
 type tokens struct {
+	provider *oidc.Provider
 	verifier *oidc.IDTokenVerifier
+	cookie   string // that may hold one; empty: none
 }
 
 // algorithms that a token may be signed with: none that a shared secret signs, and not none.
@@ -65,7 +98,7 @@ func newTokens(ctx context.Context, cfg *Config) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tokens{provider.VerifierContext(ctx, &oidc.Config{ClientID: cfg.Audience, SupportedSigningAlgs: algorithms})}, nil
+	return &tokens{provider: provider, verifier: provider.VerifierContext(ctx, &oidc.Config{ClientID: cfg.Audience, SupportedSigningAlgs: algorithms})}, nil
 }
 
 // errThrottled says that the keys were asked for a moment ago.
@@ -88,11 +121,35 @@ func (t *throttled) RoundTrip(r *http.Request) (*http.Response, error) {
 const leeway = 30 * time.Second
 
 func (t *tokens) who(r *http.Request) (*caller, error) {
-	scheme, raw, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || raw == "" || len(raw) > maxToken {
+	if header := r.Header.Get("Authorization"); header != "" || t.cookie == "" {
+		scheme, raw, ok := strings.Cut(header, " ")
+		if !ok || !strings.EqualFold(scheme, "Bearer") {
+			return nil, errToken
+		}
+		return t.verify(r.Context(), raw)
+	}
+	cookie, err := r.Cookie(t.cookie)
+	if err != nil {
 		return nil, errToken
 	}
-	token, err := t.verifier.Verify(r.Context(), raw)
+	// Browsers do not send the cookie (SameSite=Strict) for another site, and say where a request comes from.
+	if from := r.Header.Get("Sec-Fetch-Site"); from != "" && from != "same-origin" && from != "none" {
+		return nil, errors.Join(errToken, errors.New("the cookie comes with a request of another site"))
+	}
+	c, err := t.verify(r.Context(), cookie.Value)
+	if err != nil {
+		return nil, err
+	}
+	c.page = true
+	return c, nil
+}
+
+// verify reads a token's caller.
+func (t *tokens) verify(ctx context.Context, raw string) (*caller, error) {
+	if raw == "" || len(raw) > maxToken {
+		return nil, errToken
+	}
+	token, err := t.verifier.Verify(ctx, raw)
 	if err != nil {
 		return nil, errors.Join(errToken, err)
 	}
@@ -123,45 +180,5 @@ func (t *tokens) who(r *http.Request) (*caller, error) {
 	if claims.Client != "" {
 		name = claims.Client + "/" + name
 	}
-	return &caller{name, scopes}, nil
-}
-
-// limits are the rates of clients; those that were not seen for long are forgotten.
-type limits struct {
-	each float64
-
-	mu      sync.Mutex
-	clients map[string]*limited
-}
-
-type limited struct {
-	*rate.Limiter
-	seen time.Time
-}
-
-const maxClients = 10_000
-
-// allow takes n of what a client may do now.
-func (l *limits) allow(name string, n int) bool {
-	now := time.Now()
-	l.mu.Lock()
-	c := l.clients[name]
-	if c == nil {
-		if len(l.clients) >= maxClients {
-			for name, c := range l.clients {
-				if now.Sub(c.seen) > time.Minute {
-					delete(l.clients, name)
-				}
-			}
-		}
-		if len(l.clients) >= maxClients {
-			l.mu.Unlock()
-			return false
-		}
-		c = &limited{Limiter: rate.NewLimiter(rate.Limit(l.each), max(1, int(l.each)))}
-		l.clients[name] = c
-	}
-	c.seen = now
-	l.mu.Unlock()
-	return c.AllowN(now, n)
+	return &caller{name: name, scopes: scopes}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -42,14 +43,18 @@ func writePair(t *testing.T, cert, key string, serial int64, at time.Time) {
 
 func TestTheCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	dir := t.TempDir()
-	c := &certificate{cert: filepath.Join(dir, "tls.crt"), key: filepath.Join(dir, "tls.key")}
-	if _, err := c.get(nil); err == nil {
+	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	c := &reloaded[*tls.Certificate]{path: cert, load: func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		return &pair, err
+	}}
+	if _, err := c.get(); err == nil {
 		t.Error("there is a certificate before there is a file")
 	}
 	serial := func() int64 {
 		t.Helper()
 		c.looked = time.Time{} // a second has passed
-		pair, err := c.get(nil)
+		pair, err := c.get()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,28 +65,28 @@ func TestTheCertificateIsReadAgainWhenItChanges(t *testing.T) {
 		return leaf.SerialNumber.Int64()
 	}
 	start := time.Now().Add(-time.Minute)
-	writePair(t, c.cert, c.key, 1, start)
+	writePair(t, cert, key, 1, start)
 	if n := serial(); n != 1 {
 		t.Errorf("serial %d", n)
 	}
-	writePair(t, c.cert, c.key, 2, start.Add(time.Second))
+	writePair(t, cert, key, 2, start.Add(time.Second))
 	if n := serial(); n != 2 {
 		t.Errorf("after a change, serial %d", n)
 	}
 	// Half written, or gone: the last one stays.
-	if err := os.WriteFile(c.cert, []byte("half"), 0o600); err != nil {
+	if err := os.WriteFile(cert, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if n := serial(); n != 2 {
 		t.Errorf("half written, serial %d", n)
 	}
-	if err := os.Remove(c.cert); err != nil {
+	if err := os.Remove(cert); err != nil {
 		t.Fatal(err)
 	}
 	if n := serial(); n != 2 {
 		t.Errorf("without a file, serial %d", n)
 	}
-	writePair(t, c.cert, c.key, 3, start.Add(2*time.Second))
+	writePair(t, cert, key, 3, start.Add(2*time.Second))
 	if n := serial(); n != 3 {
 		t.Errorf("at last, serial %d", n)
 	}

@@ -36,7 +36,7 @@ func (s *Server) docs(w http.ResponseWriter, r *http.Request) {
 			}
 			slices.Sort(e.Statuses)
 			for _, need := range o.Security {
-				e.Scope = strings.Join(need["oidc"], " ")
+				e.Scope = strings.Join(need[s.cfg.Auth], " ")
 			}
 			all = append(all, e)
 		}

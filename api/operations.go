@@ -72,41 +72,16 @@ A transaction id that comes again gets the verdict of the first. 504: no verdict
 	for path, body := range map[string]*huma.RequestBody{"/predict": transaction, "/predict/batch": batch, "/score": transaction} {
 		paths[path].Post.RequestBody = body
 	}
-	if s.find != nil {
-		huma.Register(s.api, s.operation("verdict", http.MethodGet, "/verdicts/{transaction_id}", "Find the verdict of a transaction", ScopeRead, "From the audit: what was decided, by which bundle, and where it stands.",
-			func(o *huma.Operation) { o.Errors = []int{401, 403, 404, 422, 429, 500, 503} }), s.recorded)
-	}
+	s.registerReads(common)
 }
 
-// Find looks for the recorded verdicts of a transaction id, the latest first, at most limit.
-type Find func(ctx context.Context, transactionID string, limit int) ([]RecordedVerdict, error)
-
-// maxRecorded is how many verdicts of one id are told.
-const maxRecorded = 20
-
-type recordedInput struct {
-	TransactionID string `path:"transaction_id" minLength:"1" maxLength:"1024" doc:"of the event"`
-}
-
-type recordedOutput struct{ Body Recorded }
-
-func (s *Server) recorded(ctx context.Context, in *recordedInput) (*recordedOutput, error) {
-	found, err := s.find(ctx, in.TransactionID, maxRecorded)
-	if err != nil {
-		s.log.Error("the audit cannot be read", "error", err)
-		return nil, newProblem(http.StatusServiceUnavailable, "the audit cannot be read now").retryAfter("2")
-	}
-	if len(found) == 0 {
-		return nil, newProblem(http.StatusNotFound, "the audit has no verdict of this transaction id")
-	}
-	return &recordedOutput{Recorded{in.TransactionID, found}}, nil
-}
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 
 // operation describes one, and holds it to its scope and its caller's rate.
 func (s *Server) operation(id, method, path, summary, scope, description string, more func(*huma.Operation)) huma.Operation {
 	o := huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Description: description, BodyReadTimeout: bodyTimeout, SkipValidateBody: true}
-	if s.cfg.Auth == "oidc" {
-		o.Security = []map[string][]string{{"oidc": {scope}}}
+	if s.cfg.Auth != "off" {
+		o.Security = []map[string][]string{{s.cfg.Auth: {scope}}}
 	}
 	more(&o)
 	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
@@ -116,23 +91,33 @@ func (s *Server) operation(id, method, path, summary, scope, description string,
 		caller, err := s.gate.who(r)
 		if err != nil {
 			s.log.Info("refused", "error", err, "request_id", ctx.Context().Value(requestKey), "remote", r.RemoteAddr)
-			p := newProblem(http.StatusUnauthorized, "a valid bearer token is needed")
-			p.headers = http.Header{"WWW-Authenticate": {`Bearer realm="mlmonitor"`}}
-			s.refuse(ctx, p)
+			s.refuse(ctx, s.unauthorized())
 			return
 		}
 		access.caller = caller.name
 		if !caller.may(scope) {
-			s.refuse(ctx, newProblem(http.StatusForbidden, "the token has not the scope "+scope))
+			s.refuse(ctx, newProblem(http.StatusForbidden, "the caller has not the scope "+scope))
 			return
 		}
-		if !s.limits.allow(caller.name, 1) {
-			s.refuse(ctx, newProblem(http.StatusTooManyRequests, "too many requests: slow down").retryAfter("1"))
+		ok, standing := s.limits.allow(caller.name, 1)
+		if !ok {
+			s.refuse(ctx, standing.refusal("too many requests: slow down"))
 			return
 		}
+		standing.headers(ctx.SetHeader)
 		next(huma.WithValue(ctx, callerKey, caller))
 	}}
 	return o
+}
+
+// unauthorized asks for what API_AUTH wants.
+func (s *Server) unauthorized() *problem {
+	if s.cfg.Auth == "mtls" {
+		return newProblem(http.StatusUnauthorized, "a client certificate is needed")
+	}
+	p := newProblem(http.StatusUnauthorized, "a valid bearer token is needed")
+	p.headers = http.Header{"WWW-Authenticate": {`Bearer realm="mlmonitor"`}}
+	return p
 }
 
 func (s *Server) refuse(ctx huma.Context, p *problem) {
@@ -161,8 +146,8 @@ func (s *Server) predictBatch(ctx context.Context, in *rawInput) (*itemsOutput, 
 		return nil, newProblem(http.StatusBadRequest, err.Error())
 	}
 	accessOf(ctx).transactions = len(events)
-	if !s.limits.allow(who(ctx).name, len(events)) {
-		return nil, newProblem(http.StatusTooManyRequests, "too many transactions: slow down").retryAfter("1")
+	if ok, standing := s.limits.allow(who(ctx).name, len(events)); !ok {
+		return nil, standing.refusal("too many transactions: slow down")
 	}
 	items := make([]Item, len(events))
 	var all sync.WaitGroup
@@ -213,6 +198,7 @@ func (s *Server) decide(ctx context.Context, event []byte) ([]byte, *problem) {
 		p.Class = refused.Class
 		return nil, p
 	}
+	accessOf(ctx).one(id)
 	asked, first := s.recent.begin(id)
 	if first {
 		go s.ask(context.WithoutCancel(ctx), asked, key, bytes.Clone(event))
@@ -249,12 +235,12 @@ const auditTimeout = 250 * time.Millisecond
 
 // before gives the verdict that the audit has of a transaction already, the first where it has several; nil where it has none, or does not answer.
 func (s *Server) before(ctx context.Context, id string) []byte {
-	if s.find == nil {
+	if s.sources.Find == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
-	found, err := s.find(ctx, id, maxRecorded)
+	found, err := s.sources.Find(ctx, id, maxRecorded)
 	if err != nil {
 		s.metrics.unlooked.Inc()
 		s.log.Warn("a transaction is published without a look into the audit", "error", err)

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mlmonitor/mlmonitor/producer"
+	"github.com/mlmonitor/mlmonitor/reports"
 	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
@@ -42,14 +42,26 @@ type Server struct {
 	cfg     Config
 	asker   Asker
 	inForce func() InForce
-	find    Find // nil without an audit
+	sources Sources
 	log     *slog.Logger
 	gate    gate
+	login   *login // nil: none
 	limits  *limits
 	recent  *recent
 	metrics *metrics
 	api     huma.API
 	handler http.Handler
+
+	listener net.Listener // nil before Listen
+	url      string
+
+	live      *live
+	drift     *cached[*reports.Report]
+	models    *cached[[]ModelChange]
+	letters   *cached[[]DeadLetter]
+	replicas  *cached[*Replicas]
+	reporting chan struct{} // holds one while a report is made
+	closing   chan struct{} // closed when the server ends: streams do not end by themselves
 
 	mu    sync.Mutex
 	hands *hands // of the champion that was last asked for
@@ -77,31 +89,56 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 // Version of the API's description.
 const Version = "1.0.0"
 
-// New makes the server. find is nil where there is no audit to read. ctx must live as long as the server: the issuer's keys are read again under it.
-func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, find Find, log *slog.Logger, reg prometheus.Registerer) (*Server, error) {
-	s := &Server{cfg: cfg, asker: asker, inForce: inForce, find: find, log: log, gate: open{}, limits: &limits{each: cfg.ClientRate, clients: map[string]*limited{}}, recent: newRecent(cfg.Remember), metrics: newMetrics(reg)}
-	if cfg.Auth == "oidc" {
-		gate, err := newTokens(ctx, &cfg)
-		if err != nil {
-			return nil, fmt.Errorf("API_OIDC_ISSUER: %w", err)
-		}
-		s.gate = gate
-	} else {
-		log.Warn("API_AUTH=off: everybody who reaches the API may use all of it")
+// New makes the server. ctx must live as long as the server: the issuer's keys are read again under it.
+func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, sources Sources, log *slog.Logger, reg prometheus.Registerer) (*Server, error) {
+	s := &Server{cfg: cfg, asker: asker, inForce: inForce, sources: sources, log: log, limits: newLimits(cfg.Rate, cfg.ClientRate), recent: newRecent(cfg.Remember), metrics: newMetrics(reg),
+		reporting: make(chan struct{}, 1), closing: make(chan struct{})}
+	s.live = newLive(sources.Follow, log)
+	s.drift = newCached(driftFresh, s.latestWindow)
+	s.models = newCached(modelsFresh, sources.Models)
+	s.letters = newCached(lettersFresh, func(ctx context.Context) ([]DeadLetter, error) { return sources.DeadLetters(ctx, maxLetters) })
+	s.replicas = newCached(replicasFresh, sources.Replicas)
+	if err := s.guard(ctx); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("ML-Monitor", Version)
 	config.DocsPath, config.SchemasPath = "", "" // its page comes from elsewhere; ours is below
 	config.CreateHooks = nil                     // no links to schemas in the answers
 	config.Info.Description = "Fraud verdicts on single transactions: decided by the scorer that owns the transaction's partition, committed and audited before they are answered."
-	if cfg.Auth == "oidc" {
+	switch cfg.Auth {
+	case "oidc":
 		config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"oidc": {Type: "openIdConnect", OpenIDConnectURL: cfg.Issuer + "/.well-known/openid-configuration"}}
+	case "mtls":
+		config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"mtls": {Type: "mutualTLS"}}
 	}
 	s.api = humago.New(mux, config)
 	s.register()
 	mux.HandleFunc("GET /docs", s.docs)
+	s.servePage(mux)
 	s.handler = s.outer(mux)
 	return s, nil
+}
+
+// guard sets who is let in.
+func (s *Server) guard(ctx context.Context) error {
+	switch s.cfg.Auth {
+	case "oidc":
+		t, err := newTokens(ctx, &s.cfg)
+		if err != nil {
+			return fmt.Errorf("API_OIDC_ISSUER: %w", err)
+		}
+		if s.gate = t; s.cfg.ClientID != "" {
+			s.login = newLogin(&s.cfg, t)
+			t.cookie = cookieName(tokenCookie, s.login.secure)
+		}
+	case "mtls":
+		s.gate = certificates{s.cfg.Callers}
+	default:
+		s.gate = open{}
+		s.log.Warn("API_AUTH=off: everybody who reaches the API may use all of it")
+	}
+	return nil
 }
 
 // Handler answers requests.
@@ -110,25 +147,41 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Ready says why transactions cannot be answered now.
 func (s *Server) Ready(ctx context.Context) error { return s.asker.Ready(ctx) }
 
-// Run serves until ctx ends; requests that began are answered before it returns.
-func (s *Server) Run(ctx context.Context) error {
+// Listen takes the port, so that one that is taken is an error of the start. Run does it where nobody has.
+func (s *Server) Listen() error {
 	listener, err := net.Listen("tcp", net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port)))
 	if err != nil {
 		return fmt.Errorf("API_HOST, API_PORT: %w", err)
 	}
-	scheme := "http"
+	s.listener, s.url = listener, "http://"+listener.Addr().String()
+	if s.cfg.CertFile != "" {
+		config, err := serverTLS(&s.cfg)
+		if err != nil {
+			listener.Close()
+			return err
+		}
+		s.listener, s.url = tls.NewListener(listener, config), "https://"+listener.Addr().String()
+	}
+	return nil
+}
+
+// AnyPort has Listen take a free one.
+func (s *Server) AnyPort() { s.cfg.Port = 0 }
+
+// URL is where the server listens.
+func (s *Server) URL() string { return s.url }
+
+// Run serves until ctx ends; requests that began are answered before it returns.
+func (s *Server) Run(ctx context.Context) error {
+	if s.listener == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
+	}
 	server := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: s.cfg.Timeout + 20*time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
-	if s.cfg.CertFile != "" {
-		scheme = "https"
-		pair := &certificate{cert: s.cfg.CertFile, key: s.cfg.KeyFile}
-		if _, err := pair.get(nil); err != nil {
-			listener.Close()
-			return fmt.Errorf("API_TLS_CERT_FILE, API_TLS_KEY_FILE: %w", err)
-		}
-		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"http/1.1"}})
-	}
-	s.log.Info("api", "url", scheme+"://"+listener.Addr().String(), "auth", s.cfg.Auth)
+	s.log.Info("api", "url", s.url, "auth", s.cfg.Auth)
+	server.RegisterOnShutdown(func() { close(s.closing) })
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
@@ -138,42 +191,12 @@ func (s *Server) Run(ctx context.Context) error {
 			server.Close()
 		}
 	})
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("serve the API: %w", err)
 	}
 	<-closed
 	return nil
-}
-
-// certificate is read again when its file changes.
-type certificate struct {
-	cert, key string
-
-	mu     sync.Mutex
-	pair   *tls.Certificate
-	at     time.Time // of the file
-	looked time.Time
-}
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pair != nil && time.Since(c.looked) < time.Second {
-		return c.pair, nil
-	}
-	info, err := os.Stat(c.cert)
-	if err == nil && (c.pair == nil || !info.ModTime().Equal(c.at)) {
-		var pair tls.Certificate
-		if pair, err = tls.LoadX509KeyPair(c.cert, c.key); err == nil {
-			c.pair, c.at = &pair, info.ModTime()
-		}
-	}
-	c.looked = time.Now()
-	if c.pair == nil {
-		return nil, err
-	}
-	return c.pair, nil // one that cannot be read now is no reason to stop: the last one may still hold
 }
 
 type contextKey int
@@ -205,6 +228,16 @@ func (s *status) WriteHeader(code int) {
 	s.ResponseWriter.WriteHeader(code)
 }
 
+// Unwrap is of http.ResponseController.
+func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+func (s *status) Write(text []byte) (int, error) {
+	if s.code == 0 {
+		s.code = http.StatusOK
+	}
+	return s.ResponseWriter.Write(text)
+}
+
 // outer is around every request: an id, headers, the log, counts.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -225,16 +258,23 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		seen := &status{ResponseWriter: w}
 		access := &access{}
 		ctx := context.WithValue(context.WithValue(r.Context(), requestKey, id), accessKey, access)
+		defer func() { // also of what is cut off by a panic
+			s.answered(r, seen, access, id, start)
+		}()
 		next.ServeHTTP(seen, r.WithContext(ctx))
-		operation := access.operation
-		if operation == "" {
-			operation = "other"
-		}
-		s.metrics.requests.WithLabelValues(operation, strconv.Itoa(seen.code)).Inc()
-		s.metrics.duration.WithLabelValues(operation).Observe(time.Since(start).Seconds())
-		s.log.Info("request", "request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", r.RemoteAddr,
-			"duration_ms", float64(time.Since(start).Microseconds())/1000, "transactions", access.transactions)
 	})
+}
+
+// answered counts and logs.
+func (s *Server) answered(r *http.Request, seen *status, access *access, id string, start time.Time) {
+	operation := access.operation
+	if operation == "" {
+		operation = "other"
+	}
+	s.metrics.requests.WithLabelValues(operation, strconv.Itoa(seen.code)).Inc()
+	s.metrics.duration.WithLabelValues(operation).Observe(time.Since(start).Seconds())
+	s.log.Info("request", "request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", r.RemoteAddr,
+		"duration_ms", float64(time.Since(start).Microseconds())/1000, "transactions", access.transactions, "about", access.about)
 }
 
 const accessKey contextKey = 100
@@ -243,6 +283,14 @@ const accessKey contextKey = 100
 type access struct {
 	operation, caller string
 	transactions      int
+	about             string // id of the transaction, where it is about one
+}
+
+// one notes the transaction of a request that has only one.
+func (a *access) one(id string) {
+	if a.transactions == 1 {
+		a.about = id
+	}
 }
 
 func accessOf(ctx context.Context) *access {

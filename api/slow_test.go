@@ -33,7 +33,7 @@ func TestThoseWhoNeverFinishAskingHoldNobodyUp(t *testing.T) {
 	if cfg.Port, err = strconv.Atoi(port); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(t.Context(), cfg, &oracle{}, func() InForce { return InForce{Champion: loaded()} }, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	s, err := New(t.Context(), cfg, &oracle{}, func() InForce { return InForce{Champion: loaded()} }, Sources{}, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}

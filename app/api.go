@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mlmonitor/mlmonitor/api"
-	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
@@ -17,7 +15,7 @@ import (
 )
 
 // API runs the HTTP API until ctx ends.
-func API(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, models registry.Config, a api.Config) error {
+func API(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, models registry.Config, group string, a api.Config) error {
 	return serve(ctx, cfg, apiPort, log, func(reg prometheus.Registerer) (role, error) {
 		watcher, err := registry.NewWatcher(models, model.BundleDir, Prover(model.Engine), log, reg)
 		if err != nil {
@@ -36,19 +34,24 @@ func API(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Confi
 			return nil, err
 		}
 		inForce := consumer.NewModels(bundle, reason)
-		find, done, err := finder(ctx, a)
-		if err != nil {
-			return nil, err
-		}
-		server, err := api.New(ctx, a, asker, func() api.InForce {
-			f, _ := inForce.Current()
-			return api.InForce{Champion: f.Champion, Challenger: f.Challenger, Share: f.Share, Reason: f.Reason}
-		}, find, log, reg)
-		if err != nil {
-			return nil, err
-		}
-		return &apiRole{server, asker, watcher, inForce, done}, nil
+		return newAPIRole(ctx, log, a, topics, group, asker, watcher, inForce, reg)
 	})
+}
+
+// newAPIRole makes the server of an asker and of what there is to read. watcher is nil where the bundle stays.
+func newAPIRole(ctx context.Context, log *slog.Logger, a api.Config, topics *kafka.Config, group string, asker *producer.Asker, watcher *registry.Watcher, models *consumer.Models, reg prometheus.Registerer) (*apiRole, error) {
+	sources, done, err := apiSources(ctx, a, topics, group, models)
+	if err != nil {
+		return nil, err
+	}
+	server, err := api.New(ctx, a, asker, func() api.InForce {
+		f, _ := models.Current()
+		return api.InForce{Champion: f.Champion, Challenger: f.Challenger, Share: f.Share, Reason: f.Reason}
+	}, sources, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	return &apiRole{server, asker, watcher, models, done}, nil
 }
 
 // apiRole answers under what the registry says.
@@ -66,7 +69,9 @@ func (r *apiRole) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	ctx, stop := context.WithCancel(ctx)
 	replies, enough := context.WithCancel(context.WithoutCancel(ctx))
-	group.Go(func() error { return r.watcher.Run(ctx, r.models.Set, r.models.SetChallenger) })
+	if r.watcher != nil {
+		group.Go(func() error { return r.watcher.Run(ctx, r.models.Set, r.models.SetChallenger) })
+	}
 	group.Go(func() error {
 		r.asker.Run(replies)
 		return nil
@@ -77,24 +82,4 @@ func (r *apiRole) Run(ctx context.Context) error {
 		return r.Server.Run(ctx)
 	})
 	return group.Wait()
-}
-
-// finder reads the audit; nil where none is named.
-func finder(ctx context.Context, a api.Config) (find api.Find, done func(), err error) {
-	if a.DatabaseURL == "" {
-		return nil, func() {}, nil
-	}
-	reader, err := audit.OpenReader(ctx, "API_DATABASE_URL", a.DatabaseURL)
-	if err != nil {
-		return nil, nil, err
-	}
-	find = func(ctx context.Context, id string, limit int) ([]api.RecordedVerdict, error) {
-		rows, err := reader.Find(ctx, id, limit)
-		var all []api.RecordedVerdict
-		for _, r := range rows {
-			all = append(all, api.RecordedVerdict{Verdict: json.RawMessage(r.Payload), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, PublishedAt: r.PublishedAt})
-		}
-		return all, err
-	}
-	return find, func() { reader.Close() }, nil
 }

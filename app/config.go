@@ -73,13 +73,14 @@ func Load(sections ...section) error {
 }
 
 // LoadDemo is Load for the demo, which brings its own database and is its own instance.
-func LoadDemo(cfg *Config, c *consumer.Config, a *audit.Config) error {
-	sections := []section{cfg, c, a}
+func LoadDemo(cfg *Config, c *consumer.Config, a *audit.Config, web *api.Config) error {
+	sections := []section{cfg, c, a, web}
 	if err := fill(sections); err != nil {
 		return err
 	}
 	cfg.Instance, c.Instance, a.Instance = "demo", "demo", "demo"
 	a.DatabaseURL = "sqlite:audit.db" // in the data directory, once that is known
+	web.Auth, web.CertFile, web.KeyFile = "off", "", ""
 	return validate(sections)
 }
 

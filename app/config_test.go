@@ -56,7 +56,7 @@ func TestDefaultsAreSound(t *testing.T) {
 }
 
 func TestAWrongVariableIsNamed(t *testing.T) {
-	known := map[string]bool{"OPS_HOST": true, "API_HOST": true, "API_DATABASE_URL": true} // what they take, only listening and connecting tell
+	known := map[string]bool{"OPS_HOST": true, "API_HOST": true, "API_DATABASE_URL": true, "API_OIDC_CLIENT_SECRET": true} // what they take, only listening and connecting tell
 	for _, name := range []string{"TRACKING_URI", "TRACKING_USERNAME", "TRACKING_PASSWORD", "TRACKING_TOKEN", "TRACKING_SERVER_CERT_PATH", "MODEL", "ALIAS", "CHALLENGER_ALIAS"} {
 		known["MLFLOW_"+name] = true // by package registry
 	}
@@ -70,7 +70,8 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},
 		"MODEL_POLL_INTERVAL": {"1ms", "2h", "soon"},
 		"API_PORT":            {"-1", "70000", "http"}, "API_TLS_CERT_FILE": {"x"}, "API_TLS_KEY_FILE": {"x"}, "API_AUTH": {"basic"}, "API_OIDC_ISSUER": {"", "http://id.example.com", "id"}, "API_OIDC_AUDIENCE": {""},
-		"API_TIMEOUT": {"1ms", "2m"}, "API_MAX_IN_FLIGHT": {"0"}, "API_REMEMBER": {"-1"}, "API_CLIENT_RATE": {"0", "NaN"},
+		"API_TIMEOUT": {"1ms", "2m"}, "API_MAX_IN_FLIGHT": {"0"}, "API_REMEMBER": {"-1"}, "API_CLIENT_RATE": {"0", "NaN"}, "API_RATE": {"0", "NaN"}, "API_OIDC_CLIENT_ID": {"page"}, "API_OIDC_LOGIN_SCOPES": {"read"}, "API_PUBLIC_URL": {"http://fraud.example.com", "x"},
+		"API_TLS_CLIENT_CA_FILE": {"x"}, "API_MTLS_CALLERS": {"a", "a=write", "a=read"}, "API_DRIFT_WINDOW": {"1s", "999h"}, "API_DRIFT_RECORDS": {"1", "99999999"},
 		"CONSUMER_GROUP": {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
 		"CONSUMER_TXN_TIMEOUT": {"1ms"}, "CONSUMER_SESSION_TIMEOUT": {"1s"}, "CONSUMER_MAX_DEAD_LETTER_RATIO": {"0", "1.1", "NaN"},
 		"CONSUMER_DEAD_LETTER_WINDOW": {"1"}, "CONSUMER_HALT_RETRY": {"0"},
@@ -147,7 +148,7 @@ func TestTheListOfVariablesIsWholeAndHidesSecrets(t *testing.T) {
 			secrets++
 		}
 	}
-	if secrets != 5 {
+	if secrets != 6 {
 		t.Errorf("%d variables are secret", secrets)
 	}
 	var listed []string
@@ -223,8 +224,12 @@ func TestTheDemoNeedsNoVariable(t *testing.T) {
 	var c Config
 	var l consumer.Config
 	var a audit.Config
-	if err := LoadDemo(&c, &l, &a); err != nil {
+	var web api.Config
+	if err := LoadDemo(&c, &l, &a, &web); err != nil {
 		t.Fatal(err)
+	}
+	if web.Auth != "off" || web.Host != "127.0.0.1" {
+		t.Errorf("the page: %+v", web)
 	}
 	if l.Instance != "demo" || a.Instance != "demo" {
 		t.Errorf("instances %q, %q", l.Instance, a.Instance)

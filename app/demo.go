@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mlmonitor/mlmonitor/api"
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
@@ -48,6 +49,7 @@ func (c DemoConfig) Validate() error {
 // Snapshot is what the demo shows while it runs. Counts are of this run.
 type Snapshot struct {
 	Elapsed      time.Duration
+	Page         string // URL
 	Ops          string // URL of the operations pages
 	Bundle       schemas.BundleID
 	Transactions int64
@@ -85,19 +87,20 @@ type demo struct {
 	rows         int64          // at the end
 	bundle       schemas.BundleID
 	ops          *opsServer
+	web          *apiRole
 	start        time.Time
 	rowsBefore   int64
 	transactions atomic.Int64
 	decisions    [3]atomic.Int64 // approve, review, decline
 	deadLetters  atomic.Int64
-	latencies    latencies
+	latencies    api.Latencies
 }
 
 var decisions = [3]schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline}
 
 // Demo runs broker, simulator, scorer and audit in this process, shows a snapshot each second, and proves at the end that each transaction
 // has one answer and each verdict one audit row.
-func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c consumer.Config, a audit.Config, show func(Snapshot)) (Summary, error) {
+func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c consumer.Config, a audit.Config, web api.Config, show func(Snapshot)) (Summary, error) {
 	unlock, err := lockDir(dc.Dir)
 	if err != nil {
 		return Summary{}, err
@@ -135,9 +138,14 @@ func Demo(ctx context.Context, log *slog.Logger, cfg *Config, dc DemoConfig, c c
 		return Summary{}, err
 	}
 	d.bundle = bundle.ID
-	score := consumer.New(c, &d.topics, consumer.NewModels(bundle, "the demo's"), log, d.ops.Registry)
+	models := consumer.NewModels(bundle, "the demo's")
+	score := consumer.New(c, &d.topics, models, log, d.ops.Registry)
 	writer, err := audit.New(a, &d.topics, d.store, log, d.ops.Registry)
 	if err != nil {
+		return Summary{}, err
+	}
+	web.DatabaseURL = a.DatabaseURL
+	if err := d.openPage(ctx, log, web, models); err != nil {
 		return Summary{}, err
 	}
 	ctx, full := context.WithCancelCause(ctx)
@@ -164,6 +172,23 @@ func (d *demo) listen(cfg *Config, log *slog.Logger) error {
 	return err
 }
 
+// openPage makes the HTTP API and its page, on a free port where the usual one is taken and none was asked for.
+func (d *demo) openPage(ctx context.Context, log *slog.Logger, cfg api.Config, models *consumer.Models) error {
+	asker, err := producer.NewAsker(ctx, &d.topics, "demo", cfg.MaxInFlight, log, d.ops.Registry)
+	if err != nil {
+		return err
+	}
+	d.web, err = newAPIRole(ctx, log, cfg, &d.topics, d.group, asker, nil, models, d.ops.Registry)
+	if err != nil {
+		return err
+	}
+	if err = d.web.Listen(); errors.Is(err, syscall.EADDRINUSE) && cfg.Port == api.DefaultPort {
+		d.web.AnyPort()
+		err = d.web.Listen()
+	}
+	return err
+}
+
 // run produces until the time is over or the disk is nearly full, and lets scorer and audit finish what is there.
 func (d *demo) run(ctx context.Context, full func(error), score, writer role, show func(Snapshot)) error {
 	group, roles := errgroup.WithContext(context.WithoutCancel(ctx))
@@ -173,6 +198,7 @@ func (d *demo) run(ctx context.Context, full func(error), score, writer role, sh
 		return d.ops.Serve(roles, func(ctx context.Context) error { return errors.Join(score.Ready(ctx), writer.Ready(ctx)) })
 	})
 	group.Go(func() error { return score.Run(roles) })
+	group.Go(func() error { return d.web.Run(roles) })
 	group.Go(func() error { return writer.Run(roles) })
 	group.Go(func() error { return d.watch(roles) })
 	group.Go(func() error { return d.watchDeadLetters(roles) })
@@ -267,7 +293,7 @@ func until(ctx context.Context, done func() (bool, error)) error {
 
 func (d *demo) summary() Summary {
 	s := Summary{Transactions: d.found.Transactions, Verdicts: d.found.Verdicts, DeadLetters: d.found.DeadLetters, AuditRows: d.rows, Decisions: d.found.Decisions}
-	s.Latency.P50, s.Latency.P99 = milliseconds(d.latencies.quantile(0.5)), milliseconds(d.latencies.quantile(0.99))
+	s.Latency.P50, s.Latency.P99 = milliseconds(d.latencies.Quantile(0.5)), milliseconds(d.latencies.Quantile(0.99))
 	s.AnsweredOnce = d.found.Exact()
 	s.ExactlyOnce = s.AnsweredOnce && d.rows == d.found.Verdicts
 	return s
@@ -278,7 +304,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // watch counts what a read_committed reader of the outputs sees, and when.
 func (d *demo) watch(ctx context.Context) error {
 	return kafka.Follow(ctx, &d.topics, d.topics.Verdicts, func(r *kafka.Record) {
-		d.latencies.add(time.Since(r.Timestamp))
+		d.latencies.Add(time.Since(r.Timestamp))
 		if v, err := schemas.ParseVerdict(r.Value); err == nil { // what is not a verdict shows in the summary
 			d.decisions[slices.Index(decisions[:], v.Decision)].Add(1)
 		}
@@ -294,8 +320,8 @@ func (d *demo) snapshot(ctx context.Context) (Snapshot, error) {
 	if err != nil && ctx.Err() == nil {
 		return Snapshot{}, err
 	}
-	s := Snapshot{Elapsed: time.Since(d.start), Ops: d.ops.URL(), Bundle: d.bundle, Transactions: d.transactions.Load(), Decisions: map[schemas.Decision]int64{},
-		DeadLetters: d.deadLetters.Load(), AuditRows: rows - d.rowsBefore, P50: d.latencies.quantile(0.5), P99: d.latencies.quantile(0.99)}
+	s := Snapshot{Elapsed: time.Since(d.start), Page: d.web.URL(), Ops: d.ops.URL(), Bundle: d.bundle, Transactions: d.transactions.Load(), Decisions: map[schemas.Decision]int64{},
+		DeadLetters: d.deadLetters.Load(), AuditRows: rows - d.rowsBefore, P50: d.latencies.Quantile(0.5), P99: d.latencies.Quantile(0.99)}
 	for i, decision := range decisions {
 		s.Decisions[decision] = d.decisions[i].Load()
 	}

@@ -11,20 +11,29 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"github.com/mlmonitor/mlmonitor/api"
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
 )
+
+// anyPort keeps demos of tests from one another.
+func anyPort(t *testing.T) (web api.Config) {
+	t.Helper()
+	t.Setenv("API_PORT", "0")
+	return web
+}
 
 func runDemo(t *testing.T, dir string) (Summary, error) {
 	t.Helper()
 	var cfg Config
 	var c consumer.Config
 	var a audit.Config
-	if err := LoadDemo(&cfg, &c, &a); err != nil {
+	web := anyPort(t)
+	if err := LoadDemo(&cfg, &c, &a, &web); err != nil {
 		t.Fatal(err)
 	}
 	log := Logger(testWriter{t}, &Config{LogLevel: "error"}, "demo")
-	return Demo(t.Context(), log, &cfg, DemoConfig{Dir: dir, Rate: 500, For: time.Second, Malformed: 0.05, Seed: 3}, c, a, func(Snapshot) {})
+	return Demo(t.Context(), log, &cfg, DemoConfig{Dir: dir, Rate: 500, For: time.Second, Malformed: 0.05, Seed: 3}, c, a, web, func(Snapshot) {})
 }
 
 // testWriter sends log lines to the test's log.
@@ -108,10 +117,11 @@ func TestADemoThatIsStoppedEarlyStillProvesItself(t *testing.T) {
 	var cfg Config
 	var c consumer.Config
 	var a audit.Config
-	if err := LoadDemo(&cfg, &c, &a); err != nil {
+	web := anyPort(t)
+	if err := LoadDemo(&cfg, &c, &a, &web); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Demo(ctx, Logger(testWriter{t}, &Config{LogLevel: "error"}, "demo"), &cfg, DemoConfig{Dir: t.TempDir(), Rate: 300, Seed: 3}, c, a, func(s Snapshot) {
+	s, err := Demo(ctx, Logger(testWriter{t}, &Config{LogLevel: "error"}, "demo"), &cfg, DemoConfig{Dir: t.TempDir(), Rate: 300, Seed: 3}, c, a, web, func(s Snapshot) {
 		if s.Transactions > 0 {
 			cancel() // as ^C
 		}

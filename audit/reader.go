@@ -19,6 +19,8 @@ import (
 type Reader interface {
 	// Find gives the verdicts of a transaction id, the latest published first, at most limit.
 	Find(ctx context.Context, transactionID string, limit int) ([]Found, error)
+	// Search gives the verdicts that match, the latest published first, at most q.Limit.
+	Search(ctx context.Context, q Query) ([]Found, error)
 	// Ping asks whether verdicts can be read now.
 	Ping(ctx context.Context) error
 	// Close ends the connections.
@@ -89,14 +91,20 @@ func (r *postgresReader) Ping(ctx context.Context) error {
 	return nil
 }
 
+// The id stands in the tables without U+0000, which Postgres cannot store.
+func stored(transactionID string) string { return strings.ReplaceAll(transactionID, "\x00", "\ufffd") }
+
 func (r *postgresReader) Find(ctx context.Context, transactionID string, limit int) ([]Found, error) {
+	return r.rows(ctx, "find a verdict", ` WHERE transaction_id = $1 ORDER BY published_at DESC, topic, partition, "offset" DESC LIMIT $2`, stored(transactionID), limit)
+}
+
+// rows are those of verdicts that the rest of a statement chooses.
+func (r *postgresReader) rows(ctx context.Context, doing, rest string, args ...any) ([]Found, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	// The id stands there without U+0000, which Postgres cannot store.
-	rows, err := r.pool.Query(ctx, `SELECT payload::text, topic, partition, "offset", published_at FROM verdicts WHERE transaction_id = $1
-		ORDER BY published_at DESC, topic, partition, "offset" DESC LIMIT $2`, strings.ReplaceAll(transactionID, "\x00", "\ufffd"), limit)
+	rows, err := r.pool.Query(ctx, `SELECT payload::text, topic, partition, "offset", published_at FROM verdicts`+rest, args...)
 	if err != nil {
-		return nil, explain("find a verdict", err)
+		return nil, explain(doing, err)
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Found, err error) {
 		var payload string
@@ -104,7 +112,7 @@ func (r *postgresReader) Find(ctx context.Context, transactionID string, limit i
 		f.Payload, f.PublishedAt = []byte(payload), f.PublishedAt.UTC()
 		return f, err
 	})
-	return found, explain("find a verdict", err)
+	return found, explain(doing, err)
 }
 
 type sqliteReader struct{ db *sql.DB }
@@ -116,26 +124,29 @@ func (r *sqliteReader) Ping(ctx context.Context) error {
 	return err
 }
 
-func (r *sqliteReader) Find(ctx context.Context, transactionID string, limit int) (found []Found, err error) {
+func (r *sqliteReader) Find(ctx context.Context, transactionID string, limit int) ([]Found, error) {
+	return r.rows(ctx, "find a verdict", ` WHERE transaction_id = ? ORDER BY published_at DESC, topic, partition, "offset" DESC LIMIT ?`, stored(transactionID), limit)
+}
+
+func (r *sqliteReader) rows(ctx context.Context, doing, rest string, args ...any) (found []Found, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	rows, err := r.db.QueryContext(ctx, `SELECT payload, topic, partition, "offset", published_at FROM verdicts WHERE transaction_id = ?
-		ORDER BY published_at DESC, topic, partition, "offset" DESC LIMIT ?`, strings.ReplaceAll(transactionID, "\x00", "\ufffd"), limit)
+	rows, err := r.db.QueryContext(ctx, `SELECT payload, topic, partition, "offset", published_at FROM verdicts`+rest, args...)
 	if err != nil {
-		return nil, explainSQLite("find a verdict", err)
+		return nil, explainSQLite(doing, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var f Found
 		var payload, published string
 		if err := rows.Scan(&payload, &f.Topic, &f.Partition, &f.Offset, &published); err != nil {
-			return nil, explainSQLite("find a verdict", err)
+			return nil, explainSQLite(doing, err)
 		}
 		f.Payload = []byte(payload)
 		if f.PublishedAt, err = time.Parse(time.RFC3339, published); err != nil {
-			return nil, fmt.Errorf("find a verdict: %w", err)
+			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 		found = append(found, f)
 	}
-	return found, explainSQLite("find a verdict", rows.Err())
+	return found, explainSQLite(doing, rows.Err())
 }

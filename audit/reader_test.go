@@ -1,11 +1,19 @@
 package audit
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
 // reader opens the bench's database as who may only read.
@@ -88,5 +96,99 @@ func TestAReaderWithoutRightsIsTold(t *testing.T) {
 	}
 	if _, err := OpenReader(t.Context(), "API_DATABASE_URL", "mysql://x:hunter2@db"); err == nil || !strings.HasPrefix(err.Error(), "API_DATABASE_URL") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestTheLatestVerdictsAreFoundPageByPage compares every page, under every condition, with the rows that were written.
+func TestTheLatestVerdictsAreFoundPageByPage(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		var all []Found
+		rows := map[Place]Row{}
+		store := b.open(t)
+		for partition := range int32(3) {
+			var offsets []int64
+			for o := range int64(20) {
+				offsets = append(offsets, o)
+			}
+			batch := stretch(t, partition, 0, offsets...)
+			for i := range batch.Rows {
+				row := &batch.Rows[i]
+				row.PublishedAt = time.UnixMilli(int64(1_700_000_000_000 + i/4*1000)).UTC() // several of one time
+				row.Verdict.Decision = []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline}[i%3]
+				row.Verdict.Probability = float64(i%10) / 10
+				if i%2 == 0 {
+					row.Verdict.Bundle.Digest = "sha256:other"
+				}
+				f := Found{Payload: row.Payload, Topic: topic, Partition: partition, Offset: row.Offset, PublishedAt: row.PublishedAt}
+				all = append(all, f)
+				rows[f.Place()] = *row
+			}
+			appended(t, store, batch)
+		}
+		slices.SortFunc(all, func(a, b Found) int {
+			return cmp.Or(b.PublishedAt.Compare(a.PublishedAt), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+		})
+		r := b.reader(t)
+		for name, q := range map[string]struct {
+			Query
+			match func(Row) bool
+		}{
+			"all":      {Query{}, func(Row) bool { return true }},
+			"decision": {Query{Decision: schemas.Decline}, func(row Row) bool { return row.Verdict.Decision == schemas.Decline }},
+			"bundle":   {Query{Bundle: "sha256:other"}, func(row Row) bool { return row.Verdict.Bundle.Digest == "sha256:other" }},
+			"at least": {Query{MinProbability: 0.7}, func(row Row) bool { return row.Verdict.Probability >= 0.7 }},
+			"times": {Query{From: time.UnixMilli(1_700_000_001_000), To: time.UnixMilli(1_700_000_003_000)}, func(row Row) bool {
+				return row.PublishedAt.UnixMilli() >= 1_700_000_001_000 && row.PublishedAt.UnixMilli() < 1_700_000_003_000
+			}},
+			"several": {Query{Decision: schemas.Approve, Bundle: "sha256:other", MinProbability: 0.3}, func(row Row) bool {
+				return row.Verdict.Decision == schemas.Approve && row.Verdict.Bundle.Digest == "sha256:other" && row.Verdict.Probability >= 0.3
+			}},
+			"nothing": {Query{Bundle: "' OR 1=1 --"}, func(Row) bool { return false }},
+			"garbage": {Query{Bundle: "\xff\x00"}, func(Row) bool { return false }},
+		} {
+			var want, got []Found
+			for _, f := range all {
+				if q.match(rows[f.Place()]) {
+					want = append(want, f)
+				}
+			}
+			for q.Limit = 7; ; {
+				page, err := r.Search(t.Context(), q.Query)
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				got = append(got, page...)
+				if len(page) < q.Limit {
+					break
+				}
+				after := page[len(page)-1].Place()
+				q.After = &after
+			}
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+	})
+}
+
+// TestAPageOfVerdictsIsReadFromTheIndex: of a table of any size, the latest are read without sorting it.
+func TestAPageOfVerdictsIsReadFromTheIndex(t *testing.T) {
+	b := onPostgres(t)
+	r, err := OpenReader(t.Context(), "API_DATABASE_URL", b.owner.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	q := Query{Limit: 50, After: &Place{PublishedAt: time.Now(), Topic: topic}}
+	var args []any
+	rest := q.clauses(func(v any) string { args = append(args, v); return fmt.Sprintf("$%d", len(args)) }, func(t time.Time) any { return t })
+	rows, err := r.(*postgresReader).pool.Query(t.Context(), "EXPLAIN SELECT payload FROM verdicts"+rest, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	plan := strings.Join(lines, "\n")
+	if err != nil || !strings.Contains(plan, "Merge Append") && !strings.Contains(plan, "Append") || !strings.Contains(plan, "Index Scan Backward") || strings.Contains(plan, "Seq Scan") {
+		t.Errorf("%v\n%s", err, plan)
 	}
 }

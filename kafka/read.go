@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -93,6 +95,24 @@ func (r Range) Len() (n int64) {
 		n += max(0, to-r.From[p])
 	}
 	return n
+}
+
+// Latest keeps the last most offsets, taken from the partitions' ends evenly; where one has few, the others give more.
+func (r Range) Latest(most int64) {
+	var partitions []int32
+	for p, to := range r.To {
+		if r.From[p] < to {
+			partitions = append(partitions, p)
+		}
+	}
+	slices.SortFunc(partitions, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(r.To[a]-r.From[a], r.To[b]-r.From[b]), cmp.Compare(a, b))
+	})
+	for i, p := range partitions { // the shortest first: what it leaves is for the rest
+		share := min(r.To[p]-r.From[p], most/int64(len(partitions)-i))
+		r.From[p] = r.To[p] - share
+		most -= share
+	}
 }
 
 // Read calls each for every committed record of the range, in offset order within a partition, and returns when it has seen all. The record is

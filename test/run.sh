@@ -22,7 +22,8 @@ test/stack/kafka.sh install
 test/stack/postgres.sh install
 test/stack/monitoring.sh install
 PYTHON=${PYTHON:-python3} test/stack/mlflow.sh install
-make -s .cache/venv/installed .cache/venv-airflow/installed
+test/stack/apt.sh chromium-headless-shell fonts-dejavu-core
+make -s .cache/venv/installed .cache/venv-airflow/installed .cache/venv-api/installed
 
 step "vet"
 go vet ./...

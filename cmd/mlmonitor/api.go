@@ -7,6 +7,7 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/api"
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/registry"
 )
@@ -15,7 +16,7 @@ func apiCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "api",
 		Short: "Answer single transactions over HTTP",
-		Long: `Serves POST /predict, /predict/batch and /score, GET /model/info, /openapi.json and /docs on API_PORT (8000). A transaction is published to the input topic, the scorer that owns its
+		Long: `Serves POST /predict, /predict/batch and /score, what there is to read, /openapi.json, /docs and a page for people on API_PORT (8000). A transaction is published to the input topic, the scorer that owns its
 partition decides, and the answer is the committed verdict: it is audited and replayed as any other. Needs at least one scorer, and a bundle or MLflow as scorers do.
 
 Callers need a bearer token of API_OIDC_ISSUER; API_AUTH=off lets everybody in. Serves /health, /ready and /metrics on OPS_PORT (9103).`,
@@ -28,10 +29,12 @@ Callers need a bearer token of API_OIDC_ISSUER; API_AUTH=off lets everybody in. 
 			var model app.ScorerConfig
 			var models registry.Config
 			var a api.Config
-			if err := app.Load(&cfg, &topics, &model, &models, &a); err != nil {
+			var c consumer.Config
+			if err := app.Load(&cfg, &topics, &model, &models, &a, &c); err != nil {
 				return err
 			}
-			return app.API(cmd.Context(), app.Logger(os.Stderr, &cfg, "api"), &cfg, &topics, &model, models, a)
+			a.Program = version
+			return app.API(cmd.Context(), app.Logger(os.Stderr, &cfg, "api"), &cfg, &topics, &model, models, c.Group, a)
 		},
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cli/browser"
 	"github.com/spf13/cobra"
 
+	"github.com/mlmonitor/mlmonitor/api"
 	"github.com/mlmonitor/mlmonitor/app"
 	"github.com/mlmonitor/mlmonitor/audit"
 	"github.com/mlmonitor/mlmonitor/consumer"
@@ -19,12 +21,12 @@ import (
 
 func demoCommand() *cobra.Command {
 	var dc app.DemoConfig
-	var asJSON bool
+	var asJSON, open bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run everything in one process: broker, simulator, scorer, audit",
+		Short: "Run everything in one process: broker, simulator, scorer, audit, page",
 		Long: `Simulates card transactions, scores them with the sample bundle and audits the verdicts, on an embedded broker and SQLite; nothing needs to be
-installed. A few events are malformed, to show the dead-letter topic. At the end it reads its topics and its database and proves that each
+installed. Its page is at http://127.0.0.1:8000. A few events are malformed, to show the dead-letter topic. At the end it reads its topics and its database and proves that each
 transaction has exactly one answer and each verdict one audit row; it exits 1 if not. A second run on the same directory continues.`,
 		Example: "  mlmonitor demo --for 20s",
 		Args:    cobra.NoArgs,
@@ -32,7 +34,8 @@ transaction has exactly one answer and each verdict one audit row; it exits 1 if
 			var cfg app.Config
 			var c consumer.Config
 			var a audit.Config
-			if err := app.LoadDemo(&cfg, &c, &a); err != nil {
+			var web api.Config
+			if err := app.LoadDemo(&cfg, &c, &a, &web); err != nil {
 				return err
 			}
 			if err := dc.Validate(); err != nil {
@@ -46,8 +49,10 @@ transaction has exactly one answer and each verdict one audit row; it exits 1 if
 				return err
 			}
 			defer logs.Close()
+			web.Program = version
 			screen := newScreen(cmd.ErrOrStderr(), dc)
-			summary, err := app.Demo(cmd.Context(), app.Logger(logs, &cfg, "demo"), &cfg, dc, c, a, screen.show)
+			screen.open = open
+			summary, err := app.Demo(cmd.Context(), app.Logger(logs, &cfg, "demo"), &cfg, dc, c, a, web, screen.show)
 			if err != nil {
 				return fmt.Errorf("%w (the log is %s)", err, logs.Name())
 			}
@@ -68,6 +73,7 @@ transaction has exactly one answer and each verdict one audit row; it exits 1 if
 	cmd.Flags().Float64Var(&dc.Malformed, "malformed", 0.002, "share of malformed events, 0 to 1")
 	cmd.Flags().Uint64Var(&dc.Seed, "seed", 1, "seed of the simulation")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
+	cmd.Flags().BoolVar(&open, "open", false, "open the page in a browser")
 	return cmd
 }
 
@@ -76,7 +82,8 @@ type screen struct {
 	w        io.Writer
 	dir      string
 	terminal bool
-	lines    int // drawn before
+	open     bool // the page, once
+	lines    int  // drawn before
 	last     app.Snapshot
 	log      *slog.Logger
 	ticks    int
@@ -88,11 +95,15 @@ func newScreen(w io.Writer, dc app.DemoConfig) *screen {
 
 func (s *screen) show(now app.Snapshot) {
 	defer func() { s.last = now }()
+	if s.open {
+		s.open = false
+		openBrowser(now.Page)
+	}
 	seconds := (now.Elapsed - s.last.Elapsed).Seconds()
 	rate := func(now, before int64) float64 { return float64(now-before) / seconds }
 	if !s.terminal {
 		if s.ticks++; s.ticks%10 == 0 {
-			s.log.Info("demo", "transactions", now.Transactions, "verdicts", sum(now.Decisions), "dead_letters", now.DeadLetters, "audit_rows", now.AuditRows,
+			s.log.Info("demo", "page", now.Page, "transactions", now.Transactions, "verdicts", sum(now.Decisions), "dead_letters", now.DeadLetters, "audit_rows", now.AuditRows,
 				"p50", now.P50.Round(time.Microsecond).String(), "p99", now.P99.Round(time.Microsecond).String())
 		}
 		return
@@ -111,9 +122,15 @@ func (s *screen) show(now app.Snapshot) {
 	row("dead letters", "%10d", now.DeadLetters)
 	row("audit rows", "%10d   %8.0f/s", now.AuditRows, rate(now.AuditRows, s.last.AuditRows))
 	row("latency", "p50 %v   p99 %v   from produce to a committed verdict", now.P50.Round(100*time.Microsecond), now.P99.Round(100*time.Microsecond))
-	fmt.Fprintf(&b, "\n  metrics %s/metrics   data and log in %s   ^C stops\n", now.Ops, s.dir)
+	fmt.Fprintf(&b, "\n  page %s/   metrics %s/metrics   data and log in %s   ^C stops\n", now.Page, now.Ops, s.dir)
 	s.lines = strings.Count(b.String(), "\n")
 	io.WriteString(s.w, b.String())
+}
+
+// openBrowser shows the page where there is a browser; without one, the address stands on the screen.
+func openBrowser(url string) {
+	browser.Stdout, browser.Stderr = io.Discard, io.Discard
+	_ = browser.OpenURL(url + "/") // there is none: nothing is lost
 }
 
 func sum(m map[schemas.Decision]int64) (n int64) {

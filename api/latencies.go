@@ -1,4 +1,4 @@
-package app
+package api
 
 import (
 	"math"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// latencies counts durations in bins that each are 2 % wide, from 1 µs to over an hour: bounded memory, quantiles within 1 %.
-type latencies struct {
+// Latencies counts durations in bins that each are 2 % wide, from 1 µs to over an hour: bounded memory, quantiles within 1 %.
+type Latencies struct {
 	mu    sync.Mutex
 	bins  [1200]uint64
 	total uint64
@@ -18,7 +18,8 @@ const (
 	latencyFirst = time.Microsecond
 )
 
-func (l *latencies) add(d time.Duration) {
+// Add counts one.
+func (l *Latencies) Add(d time.Duration) {
 	bin := 0
 	if d > latencyFirst {
 		bin = int(math.Log(float64(d)/float64(latencyFirst)) / math.Log(latencyStep))
@@ -29,8 +30,8 @@ func (l *latencies) add(d time.Duration) {
 	l.total++
 }
 
-// quantile is the duration that a share q of all does not exceed, 0 when there is none.
-func (l *latencies) quantile(q float64) time.Duration {
+// Quantile is the duration that a share q of all does not exceed, 0 when there is none.
+func (l *Latencies) Quantile(q float64) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	rank := uint64(math.Ceil(q * float64(l.total)))
@@ -41,4 +42,11 @@ func (l *latencies) quantile(q float64) time.Duration {
 		}
 	}
 	return 0
+}
+
+// Reset forgets all.
+func (l *Latencies) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bins, l.total = [1200]uint64{}, 0
 }
