@@ -48,7 +48,8 @@ func (s *Server) unreadable(what string, err error) error {
 	return newProblem(http.StatusServiceUnavailable, what+" cannot be read now").retryAfter("2")
 }
 
-type filter struct {
+// Filter narrows searches: of page and export alike. Exported, since only such fields are filled.
+type Filter struct {
 	Decision       string    `query:"decision" enum:"approve,review,decline"`
 	Bundle         string    `query:"bundle" maxLength:"100" doc:"digest, as verdicts name it"`
 	MinProbability float64   `query:"min_probability" minimum:"0" maximum:"1"`
@@ -56,12 +57,12 @@ type filter struct {
 	To             time.Time `query:"to" doc:"published before"`
 }
 
-func (f *filter) query() Query {
+func (f *Filter) query() Query {
 	return Query{Decision: schemas.Decision(f.Decision), Bundle: f.Bundle, MinProbability: f.MinProbability, From: f.From, To: f.To}
 }
 
 type searchInput struct {
-	filter
+	Filter
 	Limit  int    `query:"limit" default:"50" minimum:"1" maximum:"500"`
 	Cursor string `query:"cursor" maxLength:"2000" doc:"next of the page before; the other parameters as they were there"`
 }
@@ -118,7 +119,7 @@ func parseCursor(text string) (*Place, error) {
 }
 
 type exportInput struct {
-	filter
+	Filter
 	Limit int `query:"limit" default:"10000" minimum:"1" maximum:"100000" doc:"rows at most"`
 }
 

@@ -180,8 +180,10 @@ const views = {
       try {
         const found = await ask('/verdicts?' + asked, signal);
         const rows = verdictTable(found.verdicts);
-        if (cursor) results.lastChild.replaceWith(rows);
-        else results.replaceChildren(rows);
+        if (cursor) {
+          results.querySelector('tbody').append(...rows.querySelectorAll('tbody tr'));
+          results.lastChild.remove();
+        } else results.replaceChildren(rows);
         if (found.next) results.append(h('p', {}, h('button', { class: 'plain', onclick: () => page(found.next) }, 'Older ones')));
       } catch (err) {
         if (!signal.aborted) results.replaceChildren(failure(err, () => page(cursor)));

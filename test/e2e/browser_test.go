@@ -81,7 +81,7 @@ func (b *browser) fail(what string, err error) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
-	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
+	text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`(document.body ? document.body.innerText.slice(0, 1500) : "") + "\n" + location.href`))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.t.Fatalf("%s: %v; the console: %v; the page says:\n%s", what, err, b.troubles, tail(text))
