@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow test-keycloak train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ build: ## build bin/mlmonitor; needs only Go
 	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/mlmonitor ./cmd/mlmonitor
 
 demo: build ## run broker, simulator, scorer and audit in one process (ARGS="--for 20s"); needs only Go
-	./bin/mlmonitor demo $(ARGS)
+	./bin/mlmonitor demo --open $(ARGS)
 
 test: ## install what the tests need, and run all of them on real Kafka and Postgres
 	PYTHON=$(PYTHON) test/run.sh $(PACKAGES)
@@ -138,6 +138,12 @@ test-airflow: .cache/venv/installed .cache/venv-airflow/installed ## run the sch
 	test/stack/kafka.sh install
 	PYTHON=$(PYTHON) test/stack/mlflow.sh install
 	PYTHON=$(PYTHON) deploy/airflow/test.sh
+
+test-keycloak: ## log in with a real Keycloak, as a service and in a browser; takes minutes
+	test/stack/kafka.sh install
+	test/stack/postgres.sh install
+	test/stack/keycloak.sh install
+	go test -count=1 -tags keycloak -run Keycloak ./test/e2e
 
 .cache/venv-airflow/installed: deploy/airflow/requirements.txt
 	$(PYTHON) -m venv --clear .cache/venv-airflow

@@ -36,11 +36,12 @@ type Config struct {
 	DriftWindow  time.Duration `envconfig:"API_DRIFT_WINDOW" default:"1h" desc:"time up to now that /drift/status and the page compare with the profile"`
 	DriftRecords int           `envconfig:"API_DRIFT_RECORDS" default:"100000" desc:"transactions, the latest of a range, that a drift report reads at most"`
 
-	Timeout     time.Duration `envconfig:"API_TIMEOUT" default:"2s" desc:"time to wait for a verdict; then the answer is 504, and the verdict is found by the transaction's id when it comes"`
-	MaxInFlight int           `envconfig:"API_MAX_IN_FLIGHT" default:"2000" desc:"transactions that may wait for their verdicts at a time; beyond, the answer is 503"`
-	Remember    int           `envconfig:"API_REMEMBER" default:"100000" desc:"verdicts of the last transactions that a repeated transaction id is answered from, without publishing it again"`
-	Rate        float64       `envconfig:"API_RATE" default:"20000" desc:"transactions a second of all clients together; beyond, the answer is 429"`
-	ClientRate  float64       `envconfig:"API_CLIENT_RATE" default:"1000" desc:"transactions a second of one client, who may send as many at once; beyond, the answer is 429"`
+	Timeout        time.Duration `envconfig:"API_TIMEOUT" default:"2s" desc:"time to wait for a verdict; then the answer is 504, and the verdict is found by the transaction's id when it comes"`
+	MaxInFlight    int           `envconfig:"API_MAX_IN_FLIGHT" default:"2000" desc:"transactions that may wait for their verdicts at a time; beyond, the answer is 503"`
+	MaxConnections int           `envconfig:"API_MAX_CONNECTIONS" default:"20000" desc:"connections at a time; those beyond wait to be taken"`
+	Remember       int           `envconfig:"API_REMEMBER" default:"100000" desc:"verdicts of the last transactions that a repeated transaction id is answered from, without publishing it again"`
+	Rate           float64       `envconfig:"API_RATE" default:"20000" desc:"transactions a second of all clients together; beyond, the answer is 429"`
+	ClientRate     float64       `envconfig:"API_CLIENT_RATE" default:"1000" desc:"transactions a second of one client, who may send as many at once; beyond, the answer is 429"`
 
 	Program string `ignored:"true"` // version of the program, which the page shows
 }
@@ -117,6 +118,9 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 || c.MaxInFlight > 100_000 {
 		return fmt.Errorf("API_MAX_IN_FLIGHT is %d: set it to 1 … 100000", c.MaxInFlight)
+	}
+	if c.MaxConnections < 1 || c.MaxConnections > 1_000_000 {
+		return fmt.Errorf("API_MAX_CONNECTIONS is %d: set it to 1 … 1000000", c.MaxConnections)
 	}
 	if c.Remember < 0 || c.Remember > 10_000_000 {
 		return fmt.Errorf("API_REMEMBER is %d: set it to 0 … 10000000", c.Remember)

@@ -14,10 +14,10 @@ import (
 // Bounds of what is watched.
 const (
 	maxWatchers   = 100
-	keptSeconds   = 300             // that a page sees when it opens
-	recentEach    = 20              // verdicts named in each second
-	lingerAfter   = 5 * time.Second // the last watcher has gone: a page that is loaded again finds its curves
-	followPause   = time.Second     // after a failure
+	keptSeconds   = 300         // that a page sees when it opens
+	recentEach    = 20          // verdicts named in each second
+	lingerAfter   = time.Minute // the last watcher has gone: a page that is loaded again finds its curves
+	followPause   = time.Second // after a failure
 	streamsAtMost = 10 * time.Minute
 )
 

@@ -69,7 +69,7 @@ func TestAClientIsKnownByItsCertificate(t *testing.T) {
 	write(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate[0]}))
 	write(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: must(x509.MarshalECPrivateKey(server.PrivateKey.(*ecdsa.PrivateKey)))}))
 	write(caFile, ours.pem())
-	cfg := Config{Host: "127.0.0.1", Auth: "mtls", CertFile: certFile, KeyFile: keyFile, ClientCAFile: caFile, Timeout: time.Second, Rate: 1e7, ClientRate: 1e6, Remember: 10}
+	cfg := Config{Host: "127.0.0.1", Auth: "mtls", CertFile: certFile, KeyFile: keyFile, ClientCAFile: caFile, Timeout: time.Second, Rate: 1e7, ClientRate: 1e6, Remember: 10, MaxConnections: 100}
 	if err := cfg.Callers.Decode("checkout=score,spiffe://shop/ana=read,root=admin"); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
 
 	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/reports"
@@ -153,6 +154,7 @@ func (s *Server) Listen() error {
 	if err != nil {
 		return fmt.Errorf("API_HOST, API_PORT: %w", err)
 	}
+	listener = netutil.LimitListener(listener, s.cfg.MaxConnections)
 	s.listener, s.url = listener, "http://"+listener.Addr().String()
 	if s.cfg.CertFile != "" {
 		config, err := serverTLS(&s.cfg)
@@ -273,8 +275,18 @@ func (s *Server) answered(r *http.Request, seen *status, access *access, id stri
 	}
 	s.metrics.requests.WithLabelValues(operation, strconv.Itoa(seen.code)).Inc()
 	s.metrics.duration.WithLabelValues(operation).Observe(time.Since(start).Seconds())
-	s.log.Info("request", "request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", r.RemoteAddr,
-		"duration_ms", float64(time.Since(start).Microseconds())/1000, "transactions", access.transactions, "about", access.about)
+	level := slog.LevelInfo
+	if operation == "page" || operation == "health" || operation == "ready" {
+		level = slog.LevelDebug // asked for all the time, and about nothing
+	}
+	attributes := []any{"request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", r.RemoteAddr, "duration_ms", float64(time.Since(start).Microseconds()) / 1000}
+	if access.transactions > 0 {
+		attributes = append(attributes, "transactions", access.transactions)
+	}
+	if access.about != "" {
+		attributes = append(attributes, "transaction_id", access.about)
+	}
+	s.log.Log(r.Context(), level, "request", attributes...)
 }
 
 const accessKey contextKey = 100

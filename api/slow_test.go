@@ -29,7 +29,7 @@ func TestThoseWhoNeverFinishAskingHoldNobodyUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Host: "127.0.0.1", Auth: "off", Timeout: time.Second, ClientRate: 1e6, Remember: 10}
+	cfg := Config{Host: "127.0.0.1", Auth: "off", Timeout: time.Second, Rate: 1e7, ClientRate: 1e6, Remember: 10, MaxConnections: 20000}
 	if cfg.Port, err = strconv.Atoi(port); err != nil {
 		t.Fatal(err)
 	}

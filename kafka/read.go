@@ -75,6 +75,12 @@ func Between(ctx context.Context, cfg *Config, topic string, from, to time.Time)
 		if bound.at.IsZero() {
 			continue
 		}
+		if bound.at.UnixMilli() < 0 { // brokers take negative times for something else; no record has one
+			for p := range bound.into {
+				bound.into[p] = r.From[p]
+			}
+			continue
+		}
 		listed, err := kadm.NewClient(cl).ListOffsetsAfterMilli(ctx, bound.at.UnixMilli(), topic)
 		if err == nil {
 			err = listed.Error()

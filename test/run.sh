@@ -26,7 +26,7 @@ test/stack/apt.sh chromium-headless-shell fonts-dejavu-core
 make -s .cache/venv/installed .cache/venv-airflow/installed .cache/venv-api/installed
 
 step "vet"
-go vet ./...
+go vet -tags keycloak ./...
 (cd test/compose && go vet ./...)
 (cd deploy/grafana && go vet ./...)
 

@@ -102,7 +102,7 @@ const views = {
         card('Latency p50 · p99', quiet ? '–' : `${format(last.p50_ms)} · ${format(last.p99_ms)} ms`, 'from the transaction to its committed verdict'),
         card('Declined · reviewed', `${share('decline')} · ${share('review')}`, 'of the last 10 s'),
         card('Dead letters', format(seconds.reduce((sum, s) => sum + s.dead_letters, 0)), `in ${Math.max(1, Math.round(seconds.length / 60))} min`),
-        setup.sources.replicas && card('Not answered yet', behind === null ? '…' : format(behind), replicas ? `${replicas.members.length} scorers` : ''));
+        setup.sources.replicas && card('Not answered yet', behind === null ? '…' : format(behind), replicas ? `${replicas.members.length} ${replicas.members.length === 1 ? 'scorer' : 'scorers'}` : ''));
       const at = seconds.map((s) => s.at);
       const decisions = ['approve', 'review', 'decline'];
       const one = (heading, plot, entries) => h('section', { class: 'card' }, h('h2', {}, heading), plot, entries && key(entries));

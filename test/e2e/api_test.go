@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,7 +40,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	for _, p := range append(scorers, apis...) {
 		p.becomesReady(t)
 	}
-	const clients, each = 8, 60
+	const clients, each = 8, 100
 	events := filepath.Join(t.TempDir(), "events.jsonl")
 	mustRun(t, nil, "produce", "--count", fmt.Sprint(clients*each), "--customers", "200", "--out", events)
 	text, err := os.ReadFile(events)
@@ -96,6 +99,13 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	apis[1].kill()
 	time.Sleep(2 * time.Second)
 	scorers[1].kill()
+	time.Sleep(2 * time.Second)
+	if err := s.kafka.Kill(0); err != nil { // between requests and their answers
+		t.Fatal(err)
+	}
+	if err := s.kafka.Restart(0); err != nil {
+		t.Fatal(err)
+	}
 	all.Wait()
 	if len(got) != clients*each {
 		t.Fatalf("%d transactions have a verdict, %d were asked for", len(got), clients*each)
@@ -163,6 +173,8 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 
 	snippets(t, urls[0], lines[0], onTopic)
 
+	idle(t, apis[1], urls[1], lines[1])
+
 	// What a contract refuses, what if, and the auditor.
 	resp, err := client.Post(urls[0]+"/predict", "application/json", strings.NewReader(`{"transaction_id":"x"}`))
 	if err != nil {
@@ -175,6 +187,45 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	}
 	if out := mustRun(t, s.env, "replay", "--verify"); strings.Contains(out, "DIFFERS") {
 		t.Errorf("replay says %s", out)
+	}
+}
+
+// idle holds ten thousand connections open that ask nothing more, and has a transaction decided beside them.
+func idle(t *testing.T, server *process, url string, event []byte) {
+	t.Helper()
+	const connections, most = 10_000, 400 << 20
+	var open syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &open); err != nil || open.Cur < connections+500 {
+		t.Fatalf("%d files may be open, %v: raise ulimit -n", open.Cur, err)
+	}
+	before := server.resident(t)
+	address := strings.TrimPrefix(url, "http://")
+	for i := range connections {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+	}
+	resp, err := http.Post(url+"/predict", "application/json", bytes.NewReader(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("beside %d idle connections: status %d", connections, resp.StatusCode)
+	}
+	grown := server.resident(t) - before
+	t.Logf("%d idle connections take %d MiB", connections, grown>>20)
+	if grown > most {
+		t.Errorf("that is more than %d MiB", most>>20)
 	}
 }
 

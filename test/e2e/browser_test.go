@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,13 @@ func (b *browser) accessible(axe, view string) {
 	for _, f := range found {
 		b.t.Errorf("%s is not accessible: %s", view, f)
 	}
+}
+
+// forgive takes back what the console says of an address.
+func (b *browser) forgive(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.troubles = slices.DeleteFunc(b.troubles, func(trouble string) bool { return strings.HasSuffix(trouble, address) })
 }
 
 // clean says that the page asked nobody else, and had no trouble.

@@ -147,6 +147,24 @@ func (p *process) stop() (code int, took time.Duration) {
 	return cmd.ProcessState.ExitCode(), time.Since(begin)
 }
 
+// resident is the memory that the process has, in bytes.
+func (p *process) resident(t *testing.T) int64 {
+	t.Helper()
+	p.mu.Lock()
+	pid := p.cmd.Process.Pid
+	p.mu.Unlock()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kib int64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
 // ready says whether /ready answers 200, and its text.
 func (p *process) ready() (bool, string) {
 	client := http.Client{Timeout: 3 * time.Second}
