@@ -80,6 +80,8 @@ func (c certificates) who(r *http.Request) (*caller, error) {
 // tokens checks bearer tokens against the issuer's keys.
 type tokens struct {
 	provider *oidc.Provider
+	issuer   string
+	keys     oidc.KeySet // one for all, so that they are asked for once
 	verifier *oidc.IDTokenVerifier
 	cookie   string // that may hold one; empty: none
 }
@@ -98,7 +100,20 @@ func newTokens(ctx context.Context, cfg *Config) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tokens{provider: provider, verifier: provider.VerifierContext(ctx, &oidc.Config{ClientID: cfg.Audience, SupportedSigningAlgs: algorithms})}, nil
+	var told struct {
+		Keys string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&told); err != nil {
+		return nil, err
+	}
+	t := &tokens{provider: provider, issuer: cfg.Issuer, keys: oidc.NewRemoteKeySet(ctx, told.Keys)}
+	t.verifier = t.of(cfg.Audience)
+	return t, nil
+}
+
+// of checks tokens for an audience.
+func (t *tokens) of(audience string) *oidc.IDTokenVerifier {
+	return oidc.NewVerifier(t.issuer, t.keys, &oidc.Config{ClientID: audience, SupportedSigningAlgs: algorithms})
 }
 
 // errThrottled says that the keys were asked for a moment ago.

@@ -35,7 +35,7 @@ func newLogin(cfg *Config, t *tokens) *login {
 	return &login{
 		oauth: oauth2.Config{ClientID: cfg.ClientID, ClientSecret: cfg.ClientSecret.Reveal(), Endpoint: t.provider.Endpoint(),
 			RedirectURL: strings.TrimSuffix(cfg.PublicURL, "/") + callbackPath, Scopes: strings.Fields(cfg.LoginScopes)},
-		identity: t.provider.Verifier(&oidc.Config{ClientID: cfg.ClientID, SupportedSigningAlgs: algorithms}),
+		identity: t.of(cfg.ClientID),
 		tokens:   t, client: &http.Client{Timeout: 10 * time.Second}, secure: strings.HasPrefix(cfg.PublicURL, "https://"),
 	}
 }

@@ -153,6 +153,10 @@ func TestALoginReadsAndDoesNothingElse(t *testing.T) {
 	if code, _ := status1(t, browser, "GET", server.URL+"/model/info"); code != 401 {
 		t.Errorf("before the login: %d", code)
 	}
+	// Others' bad tokens, for which the issuer is asked for its keys until it may not be asked any more, keep nobody from logging in.
+	for _, key := range []string{"first", "a", "b", "c", "d"} {
+		status1(t, browser, "GET", server.URL+"/model/info", "Authorization", "Bearer "+p.token(key, "read", nil))
+	}
 	if code, text := status1(t, browser, "GET", server.URL+"/login"); code != 200 || !strings.HasPrefix(text, server.URL+"/ ") {
 		t.Fatalf("the login ends at %d %.100s", code, text)
 	}

@@ -36,16 +36,21 @@ func TestKeycloakSaysWhoMayDoWhat(t *testing.T) {
 	}
 	token := func(client, secret, scope string) string {
 		t.Helper()
-		resp, err := http.PostForm(issuer+"/protocol/openid-connect/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {client}, "client_secret": {secret}, "scope": {scope}})
+		form := url.Values{"grant_type": {"client_credentials"}, "client_id": {client}, "client_secret": {secret}}
+		if scope != "" {
+			form.Set("scope", scope)
+		}
+		resp, err := http.PostForm(issuer+"/protocol/openid-connect/token", form)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
 		var got struct {
-			Token string `json:"access_token"`
+			Token  string `json:"access_token"`
+			Reason string `json:"error_description"`
 		}
 		if err := json.NewDecoder(resp.Body).Decode(&got); err != nil || got.Token == "" {
-			t.Fatalf("%s: status %d, %v", client, resp.StatusCode, err)
+			t.Fatalf("%s: status %d %s, %v", client, resp.StatusCode, got.Reason, err)
 		}
 		return got.Token
 	}

@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -89,4 +92,28 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 		allow(kadm.NewACLs().TransactionalIDs(fmt.Sprintf("mlmonitor-replay-%s-%d", target.Verdicts, p)).Operations(kadm.OpWrite))
 	}
 	mustRun(t, secure, "replay", "--bundle", "sample", "--publish", target.Verdicts)
+
+	allow(kadm.NewACLs().Topics(s.topics.Transactions).Operations(kadm.OpWrite))
+	allow(kadm.NewACLs().Topics(s.topics.Replies).Operations(kadm.OpRead))
+	port := freePort(t)
+	supervise(t, "api", "api-1", freePort(t), append(secure, "API_AUTH=off", fmt.Sprintf("API_PORT=%d", port), "API_DATABASE_URL="+db.ReaderURL)).becomesReady(t)
+	for _, path := range []string{"/verdicts?limit=1", "/verdicts.csv?limit=1", "/model/info", "/model/history", "/drift/status", "/dead-letters", "/replicas"} {
+		if code, body := fetch(t, fmt.Sprintf("http://127.0.0.1:%d%s", port, path)); code != 200 || len(body) < 50 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/stream", port), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := http.DefaultClient.Do(req); err != nil {
+		t.Error(err)
+	} else {
+		defer resp.Body.Close()
+		if text, _ := io.ReadAll(resp.Body); !strings.Contains(string(text), `"following":true`) || strings.Contains(string(text), `"following":false`) { // cut off after three seconds
+			t.Errorf("the stream says %s", text)
+		}
+	}
 }
