@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,14 +45,10 @@ type gate interface {
 }
 
 // open lets everybody in: API_AUTH=off.
-type open struct{}
+type open struct{ proxies proxies }
 
-func (open) who(r *http.Request) (*caller, error) {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	return &caller{name: "anonymous@" + host, scopes: []string{ScopeAdmin}}, nil
+func (o open) who(r *http.Request) (*caller, error) {
+	return &caller{name: "anonymous@" + o.proxies.client(r), scopes: []string{ScopeAdmin}}, nil
 }
 
 // certificates knows callers by theirs, which the handshake has verified: API_AUTH=mtls.

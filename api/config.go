@@ -16,6 +16,8 @@ type Config struct {
 	Host string `envconfig:"API_HOST" default:"127.0.0.1" desc:"address that the API listens on"`
 	Port int    `envconfig:"API_PORT" default:"8000" desc:"port of the same"`
 
+	TrustedProxies []string `envconfig:"API_TRUSTED_PROXIES" desc:"addresses or networks of the proxies before the API, separated by commas: what they say in X-Forwarded-For is believed"`
+
 	CertFile string `envconfig:"API_TLS_CERT_FILE" desc:"PEM file of the server's certificate; read again when it changes"`
 	KeyFile  string `envconfig:"API_TLS_KEY_FILE" desc:"PEM file of its key"`
 
@@ -106,6 +108,9 @@ func (c *Config) Validate() error {
 		}
 	default:
 		return fmt.Errorf("API_AUTH is %q: use oidc, mtls or off", c.Auth)
+	}
+	if _, err := parseProxies(c.TrustedProxies); err != nil {
+		return err
 	}
 	if c.PublicURL != "" && !guarded(c.PublicURL) {
 		return fmt.Errorf("API_PUBLIC_URL is %q: set it to the https:// address of the page", c.PublicURL)

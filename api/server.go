@@ -47,6 +47,7 @@ type Server struct {
 	log     *slog.Logger
 	gate    gate
 	login   *login // nil: none
+	proxies proxies
 	limits  *limits
 	recent  *recent
 	metrics *metrics
@@ -99,6 +100,10 @@ func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, s
 	s.models = newCached(modelsFresh, sources.Models)
 	s.letters = newCached(lettersFresh, func(ctx context.Context) ([]DeadLetter, error) { return sources.DeadLetters(ctx, maxLetters) })
 	s.replicas = newCached(replicasFresh, sources.Replicas)
+	var err error
+	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
+		return nil, err
+	}
 	if err := s.guard(ctx); err != nil {
 		return nil, err
 	}
@@ -136,7 +141,7 @@ func (s *Server) guard(ctx context.Context) error {
 	case "mtls":
 		s.gate = certificates{s.cfg.Callers}
 	default:
-		s.gate = open{}
+		s.gate = open{s.proxies}
 		s.log.Warn("API_AUTH=off: everybody who reaches the API may use all of it")
 	}
 	return nil
@@ -279,7 +284,7 @@ func (s *Server) answered(r *http.Request, seen *status, access *access, id stri
 	if operation == "page" || operation == "health" || operation == "ready" {
 		level = slog.LevelDebug // asked for all the time, and about nothing
 	}
-	attributes := []any{"request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", r.RemoteAddr, "duration_ms", float64(time.Since(start).Microseconds()) / 1000}
+	attributes := []any{"request_id", id, "operation", operation, "method", r.Method, "status", seen.code, "caller", access.caller, "remote", s.proxies.client(r), "duration_ms", float64(time.Since(start).Microseconds()) / 1000}
 	if access.transactions > 0 {
 		attributes = append(attributes, "transactions", access.transactions)
 	}

@@ -70,7 +70,7 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},
 		"MODEL_POLL_INTERVAL": {"1ms", "2h", "soon"},
 		"API_PORT":            {"-1", "70000", "http"}, "API_TLS_CERT_FILE": {"x"}, "API_TLS_KEY_FILE": {"x"}, "API_AUTH": {"basic"}, "API_OIDC_ISSUER": {"", "http://id.example.com", "id"}, "API_OIDC_AUDIENCE": {""},
-		"API_TIMEOUT": {"1ms", "2m"}, "API_MAX_IN_FLIGHT": {"0"}, "API_REMEMBER": {"-1"}, "API_CLIENT_RATE": {"0", "NaN"}, "API_RATE": {"0", "NaN"}, "API_MAX_CONNECTIONS": {"0"}, "API_OIDC_CLIENT_ID": {"page"}, "API_OIDC_LOGIN_SCOPES": {"read"}, "API_PUBLIC_URL": {"http://fraud.example.com", "x"},
+		"API_TIMEOUT": {"1ms", "2m"}, "API_MAX_IN_FLIGHT": {"0"}, "API_REMEMBER": {"-1"}, "API_CLIENT_RATE": {"0", "NaN"}, "API_RATE": {"0", "NaN"}, "API_MAX_CONNECTIONS": {"0"}, "API_TRUSTED_PROXIES": {"proxy"}, "API_OIDC_CLIENT_ID": {"page"}, "API_OIDC_LOGIN_SCOPES": {"read"}, "API_PUBLIC_URL": {"http://fraud.example.com", "x"},
 		"API_TLS_CLIENT_CA_FILE": {"x"}, "API_MTLS_CALLERS": {"a", "a=write", "a=read"}, "API_DRIFT_WINDOW": {"1s", "999h"}, "API_DRIFT_RECORDS": {"1", "99999999"},
 		"CONSUMER_GROUP": {"a b"}, "CONSUMER_TXN_INTERVAL": {"-1s", "1h", "5"}, "CONSUMER_TXN_MAX_RECORDS": {"0", "many"}, "CONSUMER_TXN_MAX_BYTES": {"1"},
 		"CONSUMER_TXN_TIMEOUT": {"1ms"}, "CONSUMER_SESSION_TIMEOUT": {"1s"}, "CONSUMER_MAX_DEAD_LETTER_RATIO": {"0", "1.1", "NaN"},

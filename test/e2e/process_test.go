@@ -130,6 +130,22 @@ func (p *process) kill() {
 	<-ended
 }
 
+// restart asks the process to end, in an orderly way; the supervisor starts the next.
+func (p *process) restart(t *testing.T) {
+	t.Helper()
+	p.mu.Lock()
+	cmd, ended := p.cmd, p.ended
+	p.mu.Unlock()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
 // stop asks the process to end, and gives its exit code and how long it took.
 func (p *process) stop() (code int, took time.Duration) {
 	p.mu.Lock()

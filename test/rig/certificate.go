@@ -50,3 +50,16 @@ func Certificate(t T, dir string, expired bool, hosts ...string) (server tls.Cer
 	fail(os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), 0o600))
 	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: key}, caFile
 }
+
+// PEM is a certificate and its key as files hold them.
+func PEM(t T, c tls.Certificate) (cert, key []byte) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		t.Fatalf("write a key: %v", err)
+	}
+	for _, one := range c.Certificate {
+		cert = append(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: one})...)
+	}
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
