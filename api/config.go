@@ -34,6 +34,8 @@ type Config struct {
 	Callers      Callers `envconfig:"API_MTLS_CALLERS" desc:"who may do what by certificate: URI, DNS name or common name, =, scopes joined by +; separated by commas, such as checkout=score,ana=read"`
 
 	DatabaseURL kafka.Secret `envconfig:"API_DATABASE_URL" desc:"audit database, as AUDIT_READER_ROLE: verdicts are found then; empty: they are not"`
+	// DatabaseURLNow reads it again, for each connection that is made; nil where it does not change.
+	DatabaseURLNow func() (kafka.Secret, error) `ignored:"true"`
 
 	DriftWindow  time.Duration `envconfig:"API_DRIFT_WINDOW" default:"1h" desc:"time up to now that /drift/status and the page compare with the profile"`
 	DriftRecords int           `envconfig:"API_DRIFT_RECORDS" default:"100000" desc:"transactions, the latest of a range, that a drift report reads at most"`

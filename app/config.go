@@ -110,6 +110,14 @@ func fill(sections []section) error {
 		if err := secretsFromFiles(s); err != nil {
 			return err
 		}
+		switch c := s.(type) {
+		case *kafka.Config:
+			c.PasswordNow = again("KAFKA_SASL_PASSWORD")
+		case *audit.Config:
+			c.DatabaseURLNow = again("DATABASE_URL")
+		case *api.Config:
+			c.DatabaseURLNow = again("API_DATABASE_URL")
+		}
 		if c, ok := s.(*Config); ok && c.Instance == "" {
 			host, err := os.Hostname()
 			if err != nil {
@@ -145,6 +153,21 @@ func fill(sections []section) error {
 var secretType = reflect.TypeFor[kafka.Secret]()
 
 const maxSecretFile = 64 << 10
+
+// again reads a secret from its file whenever it is called, so that it can be replaced while the process runs; nil where it is in no file, or in a pipe, which can be read once.
+func again(name string) func() (kafka.Secret, error) {
+	file := os.Getenv(name + "_FILE")
+	if info, err := os.Stat(file); file == "" || err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return func() (kafka.Secret, error) {
+		data, err := readSecret(file)
+		if err != nil {
+			return "", fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		return kafka.Secret(strings.TrimRight(string(data), "\r\n")), nil
+	}
+}
 
 func secretsFromFiles(section any) error {
 	v := reflect.ValueOf(section).Elem()

@@ -26,7 +26,7 @@ import (
 func apiSources(ctx context.Context, a api.Config, topics *kafka.Config, group string, models *consumer.Models) (s api.Sources, done func(), err error) {
 	done = func() {}
 	if a.DatabaseURL != "" {
-		reader, err := audit.OpenReader(ctx, "API_DATABASE_URL", a.DatabaseURL)
+		reader, err := audit.OpenReader(ctx, "API_DATABASE_URL", a.DatabaseURL, a.DatabaseURLNow)
 		if err != nil {
 			return s, nil, err
 		}

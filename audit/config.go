@@ -11,8 +11,10 @@ import (
 // Config says which database is written, how, and how long rows are kept.
 type Config struct {
 	DatabaseURL kafka.Secret `envconfig:"DATABASE_URL" desc:"postgres://user:password@host:5432/database?sslmode=verify-full, or sqlite:PATH; migrate needs the owner's, audit the writer's"`
-	Group       string       `envconfig:"AUDIT_GROUP" default:"mlmonitor-audit" desc:"consumer group of the audit writers"`
-	Instance    string       `ignored:"true"` // stable name of this process within the group, INSTANCE_ID; empty: a dynamic member
+	// DatabaseURLNow reads it again, for each connection that is made; nil where it does not change.
+	DatabaseURLNow func() (kafka.Secret, error) `ignored:"true"`
+	Group          string                       `envconfig:"AUDIT_GROUP" default:"mlmonitor-audit" desc:"consumer group of the audit writers"`
+	Instance       string                       `ignored:"true"` // stable name of this process within the group, INSTANCE_ID; empty: a dynamic member
 
 	BatchRecords int           `envconfig:"AUDIT_BATCH_RECORDS" default:"5000" desc:"records written in one database transaction at most"`
 	BatchBytes   int           `envconfig:"AUDIT_BATCH_BYTES" default:"8388608" desc:"bytes from which a database transaction takes no more records"`

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -52,6 +53,28 @@ func parseDatabaseURL(secret kafka.Secret) (database, error) {
 	return database{postgres: cfg}, nil
 }
 
+// follow has each connection that is made take user and password from the URL as it is then; now is nil where that does not change.
+func follow(pool *pgxpool.Config, now func() (kafka.Secret, error)) {
+	if now == nil {
+		return
+	}
+	pool.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		secret, err := now()
+		if err != nil {
+			return fmt.Errorf("DATABASE_URL: %w", err)
+		}
+		db, err := parseDatabaseURL(secret)
+		if err != nil {
+			return err
+		}
+		if db.postgres == nil {
+			return errors.New("DATABASE_URL names another kind of database now: restart this process")
+		}
+		c.User, c.Password = db.postgres.ConnConfig.User, db.postgres.ConnConfig.Password
+		return nil
+	}
+}
+
 // hide takes secrets out of a text.
 func hide(text string, secrets ...string) string {
 	for _, s := range secrets {
@@ -69,6 +92,7 @@ func Open(ctx context.Context, cfg Config) (Store, error) {
 		return nil, err
 	}
 	if db.postgres != nil {
+		follow(db.postgres, cfg.DatabaseURLNow)
 		return openPostgres(ctx, db.postgres)
 	}
 	return openSQLite(db.sqlite)

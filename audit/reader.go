@@ -42,8 +42,8 @@ const readTimeout = 5 * time.Second
 // readerSettings: whoever connects, nothing is written.
 var readerSettings = map[string]string{"application_name": "mlmonitor-api", "statement_timeout": "5s", "default_transaction_read_only": "on"}
 
-// OpenReader connects when it is asked first. variable is the setting's name, for its errors.
-func OpenReader(ctx context.Context, variable string, secret kafka.Secret) (Reader, error) {
+// OpenReader connects when it is asked first. variable is the setting's name, for its errors; now, where it is not nil, gives the URL anew for each connection.
+func OpenReader(ctx context.Context, variable string, secret kafka.Secret, now func() (kafka.Secret, error)) (Reader, error) {
 	db, err := parseDatabaseURL(secret)
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), "DATABASE_URL", variable))
@@ -57,6 +57,7 @@ func OpenReader(ctx context.Context, variable string, secret kafka.Secret) (Read
 		return &sqliteReader{handle}, nil
 	}
 	cfg := db.postgres
+	follow(cfg, now)
 	for name, value := range readerSettings {
 		cfg.ConnConfig.RuntimeParams[name] = value
 	}

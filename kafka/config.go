@@ -30,6 +30,9 @@ type Config struct {
 	Username  string `envconfig:"KAFKA_SASL_USERNAME" desc:"SASL user"`
 	Password  Secret `envconfig:"KAFKA_SASL_PASSWORD" desc:"SASL password"`
 
+	// PasswordNow reads the password again, for each connection that is made; nil where it does not change while the process runs.
+	PasswordNow func() (Secret, error) `ignored:"true" json:"-"`
+
 	AllowOldBrokers bool `envconfig:"KAFKA_ALLOW_OLD_BROKERS" default:"false" desc:"run on a cluster without transaction.version=2; a crash may then lose or double a verdict"`
 
 	Compression string `envconfig:"KAFKA_COMPRESSION" default:"snappy" desc:"of what is published: none, snappy, lz4 or zstd"`
@@ -149,20 +152,40 @@ func (c *Config) tls() (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("KAFKA_TLS_CERT_FILE, KAFKA_TLS_KEY_FILE: %w", err)
 		}
-		t.Certificates = []tls.Certificate{pair}
+		// Read again for each connection, so that the certificate can be replaced while the process runs. One that cannot be read now is no reason to present none.
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if again, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err == nil {
+				return &again, nil
+			}
+			return &pair, nil
+		}
 	}
 	return t, nil
 }
 
 func (c *Config) sasl() sasl.Mechanism {
-	user, pass := c.Username, c.Password.Reveal()
+	user := c.Username
+	pass := func() (string, error) { return c.Password.Reveal(), nil }
+	if c.PasswordNow != nil {
+		pass = func() (string, error) {
+			now, err := c.PasswordNow()
+			return now.Reveal(), err
+		}
+	}
+	by := func(context.Context) (scram.Auth, error) {
+		text, err := pass()
+		return scram.Auth{User: user, Pass: text}, err
+	}
 	switch c.Mechanism {
 	case "PLAIN":
-		return plain.Auth{User: user, Pass: pass}.AsMechanism()
+		return plain.Plain(func(context.Context) (plain.Auth, error) {
+			text, err := pass()
+			return plain.Auth{User: user, Pass: text}, err
+		})
 	case "SCRAM-SHA-256":
-		return scram.Auth{User: user, Pass: pass}.AsSha256Mechanism()
+		return scram.Sha256(by)
 	case "SCRAM-SHA-512":
-		return scram.Auth{User: user, Pass: pass}.AsSha512Mechanism()
+		return scram.Sha512(by)
 	}
 	return nil
 }
