@@ -127,7 +127,21 @@ func TestPasswordsAreReplacedWhileEverythingRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	var found app.Reconciliation
-	defer func() { t.Logf("%+v, %d rows", found, s.count(t.Context())) }()
+	defer func() {
+		t.Logf("%+v, %d rows", found, s.count(t.Context()))
+		if t.Failed() {
+			_, why := score.ready()
+			out, _ := run(t, s.env, "doctor")
+			unblock, _ := run(t, s.env, "topics", "unblock")
+			_, metrics := fetch(t, score.url+"/metrics")
+			t.Logf("ready: %s\n%s\n%s", why, out, unblock)
+			for line := range strings.Lines(metrics) {
+				if strings.HasPrefix(line, "mlmonitor_") && !strings.Contains(line, "drift") {
+					t.Log(line)
+				}
+			}
+		}
+	}()
 	eventually(t, time.Minute, "every input has one answer, and one row", func() bool {
 		found, err = app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 8000 && int64(s.count(t.Context())) == found.Verdicts
