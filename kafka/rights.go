@@ -77,7 +77,10 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 			}
 		case r.Group != "":
 			name = "group " + r.Group
-			allowed, err = groupRights(ctx, cl, r.Group)
+			if allowed, err = groupRights(ctx, cl, r.Group); errors.Is(err, kerr.GroupIDNotFound) {
+				err = nil // nobody has joined it yet: nothing is known
+				continue
+			}
 		default:
 			name = "transactional id " + r.TransactionalID
 			if !transactionalID {
@@ -115,7 +118,7 @@ func topicRights(ctx context.Context, cl *kgo.Client, name string) (rights int32
 	return resp.Topics[0].AuthorizedOperations, true, nil
 }
 
-// groupRights are the same for a group.
+// groupRights are the same for a group. An error where there is none of the name.
 func groupRights(ctx context.Context, cl *kgo.Client, name string) (int32, error) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{name}, true
@@ -126,7 +129,10 @@ func groupRights(ctx context.Context, cl *kgo.Client, name string) (int32, error
 	if err != nil {
 		return 0, err
 	}
-	if len(resp.Groups) != 1 || resp.Groups[0].ErrorCode != 0 {
+	if len(resp.Groups) != 1 || resp.Groups[0].ErrorCode == kerr.GroupIDNotFound.Code {
+		return 0, kerr.GroupIDNotFound
+	}
+	if resp.Groups[0].ErrorCode != 0 {
 		return 0, nil
 	}
 	return resp.Groups[0].AuthorizedOperations, nil
