@@ -38,6 +38,7 @@ type receivers struct {
 	mu   sync.Mutex
 	got  []message
 	down bool
+	lost int // while down
 }
 
 func newReceivers(t *testing.T) *receivers {
@@ -57,6 +58,7 @@ func newReceivers(t *testing.T) *receivers {
 		}
 		switch {
 		case r.down:
+			r.lost++
 			http.Error(w, "down", http.StatusServiceUnavailable)
 		case req.URL.Path == "/v2/enqueue":
 			r.got = append(r.got, message{"pagerduty", in.RoutingKey, in.EventAction, string(body)})
@@ -85,10 +87,11 @@ func (r *receivers) about(alert, to string) (all []message) {
 	return all
 }
 
-func (r *receivers) setDown(down bool) {
+func (r *receivers) setDown(down bool) (lost int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.down = down
+	return r.lost
 }
 
 // raised is an alert of the rules, with labels that they would have.
@@ -174,8 +177,11 @@ func TestAPageWakesSomebodyAndATicketDoesNot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(3 * time.Second)
-	r.setDown(false)
+	for deadline := time.Now().Add(30 * time.Second); r.setDown(true) < 2 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	}
+	if r.setDown(false) == 0 {
+		t.Fatal("nobody was asked while both were down")
+	}
 
 	woken := comes("ScorerNotReady", "pagerduty", "Summary of ScorerNotReady.")
 	if woken.key != pagerKey || woken.state != "trigger" {
