@@ -168,7 +168,7 @@ func (e examination) rights(ctx context.Context, conn *pgx.Conn) (kafka.Finding,
 	var user string
 	var owner, writes, reads bool
 	if err := conn.QueryRow(ctx, `SELECT current_user, pg_has_role(relowner, 'USAGE'),
-		has_table_privilege('verdicts', 'INSERT') AND has_table_privilege('audit_rejects', 'INSERT') AND has_table_privilege('audit_offsets', 'SELECT, INSERT, UPDATE')
+		has_table_privilege('verdicts', 'INSERT') AND has_table_privilege('audit_rejects', 'INSERT') AND has_table_privilege('audit_offsets', 'SELECT')
 			AND has_table_privilege('audit_offsets', 'INSERT') AND has_table_privilege('audit_offsets', 'UPDATE'),
 		has_table_privilege('verdicts', 'SELECT') FROM pg_class WHERE oid = 'verdicts'::regclass`).Scan(&user, &owner, &writes, &reads); err != nil {
 		return kafka.Finding{Check: check}, err
