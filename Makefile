@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow test-keycloak train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -144,6 +144,9 @@ test-keycloak: ## log in with a real Keycloak, as a service and in a browser; ta
 	test/stack/postgres.sh install
 	test/stack/keycloak.sh install
 	go test -count=1 -tags keycloak -run Keycloak ./test/e2e
+
+test-loki: ## parse the saved queries of deploy/loki with Loki's own parser, and run them over lines of real roles; compiles for minutes the first time
+	cd test/loki && go vet ./... && go test -count=1 ./...
 
 .cache/venv-airflow/installed: deploy/airflow/requirements.txt
 	$(PYTHON) -m venv --clear .cache/venv-airflow

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
 // errDiskFull ends the demo while its disk still has room for what is under way: an embedded broker that cannot write loses what it has acknowledged.
@@ -19,14 +24,54 @@ const (
 
 // checkRoom is an error when the disk that dir is on has less than least bytes free.
 func checkRoom(dir string, least uint64) error {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return fmt.Errorf("ask for the free space of %s: %w", dir, err)
+	free, err := room(dir)
+	if err != nil {
+		return err
 	}
-	if free := uint64(s.Bavail) * uint64(s.Bsize); free < least {
+	if free < least {
 		return fmt.Errorf("%w: %s has %d MiB free, %d are needed: make room, or name another --dir; nothing is lost", errDiskFull, dir, free>>20, least>>20)
 	}
 	return nil
+}
+
+// room is how many bytes the disk that dir is on has free.
+func room(dir string) (uint64, error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
+	}
+	return uint64(s.Bavail) * uint64(s.Bsize), nil
+}
+
+// roomToBeWell is what a disk should have: bundles may be hundreds of MiB, and several are kept.
+const roomToBeWell = 1 << 30
+
+// examineRoom looks at a directory that is written to, or, before it is made, at the one above it.
+func examineRoom(check, dir string) kafka.Finding {
+	at := dir
+	for _, err := os.Stat(at); errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at); _, err = os.Stat(at) {
+		at = filepath.Dir(at)
+	}
+	const writable = 2 // W_OK of access(2)
+	if err := syscall.Access(at, writable); err != nil {
+		return kafka.Failed(check, fmt.Sprintf("%s cannot be written: %v", at, err), "let this user write it, or name another directory")
+	}
+	free, err := room(at)
+	if err != nil {
+		return kafka.Failed(check, err.Error(), "mend the disk")
+	}
+	return judgeRoom(check, dir, free)
+}
+
+func judgeRoom(check, dir string, free uint64) kafka.Finding {
+	found := fmt.Sprintf("%s has %d MiB free", dir, free>>20)
+	switch {
+	case free < roomToStart:
+		return kafka.Failed(check, found, fmt.Sprintf("make room: %d MiB are needed", roomToStart>>20))
+	case free < roomToBeWell:
+		return kafka.Warned(check, found, "make room before it is full")
+	}
+	return kafka.Good(check, found)
 }
 
 // watchRoom calls full, once, when the disk that dir is on runs full.

@@ -101,6 +101,10 @@ func migratePostgres(ctx context.Context, cfg Config, db database) (Report, erro
 	if err := up(ctx, &report, goose.DialectPostgres, pool, "postgres", goose.WithSessionLocker(locker)); err != nil {
 		return report, explain("migrate the audit database", err)
 	}
+	// Roles may not read the table of migrations; a comment everybody may, so doctor can tell.
+	if _, err := pool.ExecContext(ctx, fmt.Sprintf(`COMMENT ON TABLE verdicts IS '%s%d'`, versionComment, report.Version)); err != nil {
+		return report, explain("note the version", err)
+	}
 	if report.Granted, err = grant(ctx, db, cfg.WriterRole, cfg.ReaderRole); err != nil {
 		return report, err
 	}

@@ -7,7 +7,9 @@ import (
 )
 
 // rights that a writer needs on the brokers; docs/operations.md lists them, and a test runs it with these and no others.
-func (w *Writer) rights() []kafka.Right {
+func (w *Writer) rights() []kafka.Right { return rights(w.topics, w.cfg.Group) }
+
+func rights(topics *kafka.Config, group string) []kafka.Right {
 	read := []kmsg.ACLOperation{kmsg.ACLOperationRead}
-	return []kafka.Right{{Topic: w.topics.Verdicts, Operations: read}, {Group: w.cfg.Group, Operations: read}}
+	return []kafka.Right{{Topic: topics.Verdicts, Operations: read}, {Group: group, Operations: read}}
 }

@@ -2,11 +2,13 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
@@ -46,6 +48,9 @@ func DescribeGroup(ctx context.Context, topics *kafka.Config, group string) (*Gr
 	described, err := adm.DescribeGroups(ctx, group)
 	if err == nil {
 		err = described.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return &Group{Name: group, State: "Dead", Behind: behind}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask who is in group %s: %w", group, err)

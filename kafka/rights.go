@@ -35,6 +35,19 @@ func Explain(ctx context.Context, cfg *Config, needed []Right, err error) error 
 	return fmt.Errorf("user %q may not %s: grant it, see \"Least privilege\" in docs/operations.md: %w", cfg.Username, strings.Join(missing, ", nor "), err)
 }
 
+// ExamineRights asks the brokers whether this user has the rights that a role needs. Of transactional ids they do not tell.
+func ExamineRights(ctx context.Context, cfg *Config, role string, needed []Right) Finding {
+	check := "rights of " + role
+	missing, err := missingRights(ctx, cfg, needed, false)
+	switch {
+	case err != nil:
+		return Warned(check, err.Error(), "see the findings above")
+	case len(missing) > 0:
+		return Failed(check, fmt.Sprintf("user %q may not %s", cfg.Username, strings.Join(missing, ", nor ")), "grant it: see \"Least privilege\" in docs/operations.md")
+	}
+	return Good(check, "all that the brokers tell of: topics and group")
+}
+
 // missingRights asks the brokers what this user may. They do not tell of transactional ids: whether that is refused is known from the error.
 func missingRights(ctx context.Context, cfg *Config, needed []Right, transactionalID bool) (missing []string, err error) {
 	opts, err := cfg.Options()
@@ -54,14 +67,20 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 		case r.Topic != "":
 			var seen bool
 			name = "topic " + r.Topic
-			if allowed, seen, err = topicRights(ctx, cl, r.Topic); err == nil && !seen {
+			if allowed, seen, err = topicRights(ctx, cl, r.Topic); errors.Is(err, kerr.UnknownTopicOrPartition) {
+				err = nil // no matter of rights
+				continue
+			} else if err == nil && !seen {
 				// The brokers hide all rights on it. What comes first, Read or Write, would let it be seen; of others nothing is known.
 				missing = append(missing, operations[r.Operations[0]]+" "+name)
 				continue
 			}
 		case r.Group != "":
 			name = "group " + r.Group
-			allowed, err = groupRights(ctx, cl, r.Group)
+			if allowed, err = groupRights(ctx, cl, r.Group); errors.Is(err, kerr.GroupIDNotFound) {
+				err = nil // nobody has joined it yet: nothing is known
+				continue
+			}
 		default:
 			name = "transactional id " + r.TransactionalID
 			if !transactionalID {
@@ -80,7 +99,7 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 	return missing, nil
 }
 
-// topicRights are bits of kmsg.ACLOperation; the topic may not even be seen.
+// topicRights are bits of kmsg.ACLOperation; the topic may not even be seen. An error where there is none of the name.
 func topicRights(ctx context.Context, cl *kgo.Client, name string) (rights int32, seen bool, err error) {
 	req := kmsg.NewPtrMetadataRequest()
 	topic := kmsg.NewMetadataRequestTopic()
@@ -90,13 +109,16 @@ func topicRights(ctx context.Context, cl *kgo.Client, name string) (rights int32
 	if err != nil {
 		return 0, false, err
 	}
-	if len(resp.Topics) != 1 || resp.Topics[0].ErrorCode != 0 {
+	if len(resp.Topics) != 1 || resp.Topics[0].ErrorCode == kerr.UnknownTopicOrPartition.Code {
+		return 0, false, kerr.UnknownTopicOrPartition
+	}
+	if resp.Topics[0].ErrorCode != 0 {
 		return 0, false, nil
 	}
 	return resp.Topics[0].AuthorizedOperations, true, nil
 }
 
-// groupRights are the same for a group.
+// groupRights are the same for a group. An error where there is none of the name.
 func groupRights(ctx context.Context, cl *kgo.Client, name string) (int32, error) {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups, req.IncludeAuthorizedOperations = []string{name}, true
@@ -107,7 +129,10 @@ func groupRights(ctx context.Context, cl *kgo.Client, name string) (int32, error
 	if err != nil {
 		return 0, err
 	}
-	if len(resp.Groups) != 1 || resp.Groups[0].ErrorCode != 0 {
+	if len(resp.Groups) != 1 || resp.Groups[0].ErrorCode == kerr.GroupIDNotFound.Code {
+		return 0, kerr.GroupIDNotFound
+	}
+	if resp.Groups[0].ErrorCode != 0 {
 		return 0, nil
 	}
 	return resp.Groups[0].AuthorizedOperations, nil

@@ -19,6 +19,9 @@ import (
 	"github.com/mlmonitor/mlmonitor/schemas"
 )
 
+// demoDir is where the demo keeps its data unless told.
+const demoDir = "mlmonitor-demo"
+
 func demoCommand() *cobra.Command {
 	var dc app.DemoConfig
 	var asJSON, open bool
@@ -67,7 +70,7 @@ transaction has exactly one answer and each verdict one audit row; it exits 1 if
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&dc.Dir, "dir", "mlmonitor-demo", "data directory: broker, audit database, log")
+	cmd.Flags().StringVar(&dc.Dir, "dir", demoDir, "data directory: broker, audit database, log")
 	cmd.Flags().Float64Var(&dc.Rate, "rate", 2000, "transactions a second")
 	cmd.Flags().DurationVar(&dc.For, "for", 0, "stop after this time; 0 runs until ^C")
 	cmd.Flags().Float64Var(&dc.Malformed, "malformed", 0.002, "share of malformed events, 0 to 1")

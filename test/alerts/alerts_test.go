@@ -197,6 +197,10 @@ func TestEachAlertHasItsPlaceInTheRunbook(t *testing.T) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "### "); ok {
 			for _, one := range strings.Split(name, ", ") {
 				headings[one] = true
+				// An alert leads to the heading that is its name; one of several needs a place to lead to.
+				if anchor := `<a id="` + strings.ToLower(one) + `"></a>`; one != name && !strings.Contains(string(book), anchor) {
+					t.Errorf("the runbook has no %s", anchor)
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,4 +120,70 @@ func (m *Monitor) Query(ctx context.Context, expr string) ([]Sample, error) {
 		all = append(all, Sample{s.Metric, value})
 	}
 	return all, nil
+}
+
+// Alertmanager is a real one with a configuration of the test's.
+type Alertmanager struct {
+	URL string
+	Log string // file
+	Dir string // of its configuration
+}
+
+// StartAlertmanager starts one for this test with the files of a configuration, by their path below its directory; "alertmanager.yml" is one of them. Under go test
+// -short it skips the test.
+func StartAlertmanager(t T, files map[string]string) *Alertmanager {
+	t.Helper()
+	skipWhenShort(t, "Alertmanager")
+	fail := func(err error) {
+		if err != nil {
+			t.Fatalf("start Alertmanager: %v", err)
+		}
+	}
+	sc, err := newScript("monitoring.sh")
+	fail(err)
+	t.Cleanup(func() {
+		if err := sc.remove(); err != nil {
+			t.Logf("stop Alertmanager: %v", err)
+		}
+	})
+	for name, text := range files {
+		path := filepath.Join(sc.dir, name)
+		fail(os.MkdirAll(filepath.Dir(path), 0o755))
+		fail(os.WriteFile(path, []byte(text), 0o644))
+	}
+	ports, err := freePorts(1)
+	fail(err)
+	fail(sc.start(fmt.Sprintf("ALERTMANAGER_PORT=%d", ports[0])))
+	return &Alertmanager{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Log: filepath.Join(sc.dir, "alertmanager.log"), Dir: sc.dir}
+}
+
+// Alert is one as a rule would raise it. One whose end is past is resolved.
+type Alert struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	EndsAt      time.Time         `json:"endsAt"`
+}
+
+// Post gives it alerts, as Prometheus does.
+func (a *Alertmanager) Post(ctx context.Context, alerts ...Alert) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	body, err := json.Marshal(alerts)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.URL+"/api/v2/alerts", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if said, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)); resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("Alertmanager says %s: %s", resp.Status, said)
+	}
+	return nil
 }

@@ -2,7 +2,8 @@
 # A real Prometheus with an Alertmanager on loopback, from Debian's packages, without a container engine.
 #
 #   monitoring.sh install      install the packages, once (as root); promtool and amtool come with them
-#   monitoring.sh start DIR    start both with what stands in DIR: prometheus.yml, rules/*.yml, alertmanager.yml; returns when they answer
+#   monitoring.sh start DIR    start both with what stands in DIR: prometheus.yml, rules/*.yml, alertmanager.yml; returns when they answer. Without a
+#                              prometheus.yml it is Alertmanager alone
 #   monitoring.sh stop DIR     end both
 #
 # Read from the environment: PROMETHEUS_PORT (19090), ALERTMANAGER_PORT (19093), OWNER_PID (both are stopped and DIR is removed when that
@@ -57,6 +58,7 @@ start() {
   [ -z "${OWNER_PID:-}" ] || "$here/watch.sh" "$OWNER_PID" "$0" "$dir"
   launch "$dir" alertmanager "http://127.0.0.1:$alertmanager/-/ready" prometheus-alertmanager --config.file="$dir/alertmanager.yml" \
     --storage.path="$dir/alertmanager" --web.listen-address="127.0.0.1:$alertmanager" --cluster.listen-address=
+  [ -e "$dir/prometheus.yml" ] || return 0
   launch "$dir" prometheus "http://127.0.0.1:$prometheus/-/ready" prometheus --config.file="$dir/prometheus.yml" \
     --storage.tsdb.path="$dir/prometheus" --web.listen-address="127.0.0.1:$prometheus"
 }
@@ -81,7 +83,7 @@ case $verb:$# in
   start:2) start "$dir" ;;
   stop:2) stop "$dir" ;;
   *)
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
