@@ -130,6 +130,7 @@ const connections = 64
 type Asked struct {
 	Late   []float64 // of each request that was answered with 200, sorted, milliseconds
 	Failed int64
+	Why    map[string]int64 // how often each failure: a status, or what went wrong
 	Took   time.Duration
 }
 
@@ -139,7 +140,7 @@ func Ask(ctx context.Context, url string, rate float64, length time.Duration, ev
 	defer client.CloseIdleConnections()
 	var mu sync.Mutex
 	var late []float64
-	var failed atomic.Int64
+	failures := map[string]int64{}
 	ask := func(event []byte, due time.Time) {
 		resp, err := client.Post(url, "application/json", bytes.NewReader(event))
 		if err == nil {
@@ -149,14 +150,14 @@ func Ask(ctx context.Context, url string, rate float64, length time.Duration, ev
 				err = errors.New(resp.Status)
 			}
 		}
-		if err != nil {
-			failed.Add(1)
-			return
-		}
 		ms := Milliseconds(time.Since(due))
 		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failures[err.Error()]++
+			return
+		}
 		late = append(late, ms)
-		mu.Unlock()
 	}
 	var all sync.WaitGroup
 	pace := Pace{time.Now(), rate}
@@ -185,7 +186,11 @@ func Ask(ctx context.Context, url string, rate float64, length time.Duration, ev
 	}
 	all.Wait()
 	slices.Sort(late)
-	return Asked{late, failed.Load(), time.Since(pace.Start)}
+	asked := Asked{Late: late, Why: failures, Took: time.Since(pace.Start)}
+	for _, n := range failures {
+		asked.Failed += n
+	}
+	return asked
 }
 
 // Milliseconds, of which a thousandth is kept.

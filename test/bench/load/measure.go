@@ -135,10 +135,11 @@ func measure(ctx context.Context, r *kit.Run, s *settings) (*figures, error) {
 	publishing.Go(func() error {
 		for _, some := range [][][]byte{early[1:], counted} {
 			asked := kit.Ask(following, v.url, s.http, 0, some)
-			f.http = asked.Late // in the end the counted ones
-			f.asked += int64(len(some))
-			f.failed += asked.Failed
 			answered.Add(int64(len(asked.Late)))
+			for why, n := range asked.Why {
+				r.Logf("%d of %d requests failed: %s", n, len(some), why)
+			}
+			f.http, f.asked, f.failed = asked.Late, int64(len(some)), asked.Failed // in the end those that count
 		}
 		return nil
 	})

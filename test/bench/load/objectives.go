@@ -22,7 +22,7 @@ const (
 // figures are what one run measured.
 type figures struct {
 	stream, http []float64 // from when a transaction was due to its verdict, milliseconds, sorted
-	sent, asked  int64     // on the topic, over HTTP
+	sent, asked  int64     // on the topic in all, over HTTP in the measured time
 	deadLetters  int64
 	failed       int64   // requests without an answer of 200
 	passed       float64 // share of quality checks; NaN without any
