@@ -17,7 +17,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki train image secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +34,11 @@ test: ## install what the tests need, and run all of them on real Kafka and Post
 test-fast: ## run the tests that need only Go
 	go test -short ./...
 
-lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile and the compose file
+lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile, the compose file and the manifests
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	cd test/compose && go vet ./... && go test ./...
+	cd test/kubernetes && go vet ./... && go test ./...
 	cd deploy/grafana && go vet ./... && go test ./...
 	test/stack/apt.sh shellcheck
 	shellcheck $(SCRIPTS)
@@ -65,6 +66,11 @@ bench-soak: .cache/bench/bundle/bundle.json ## watch a scorer's memory over ten 
 
 bench-api: .cache/venv-bench-api/installed ## measure the HTTP API beside a constant and FastAPI with LightGBM (ARGS)
 	go run ./test/bench/api -python .cache/venv-bench-api/bin/python $(ARGS)
+
+load: ## hold the service to its objectives: topic, HTTP and audit at a steady rate, on real Kafka and Postgres (ARGS="-stream 1000 -http 200 -for 2m")
+	test/stack/kafka.sh install
+	test/stack/postgres.sh install
+	go run ./test/bench/load $(ARGS)
 
 bench-replay: ## compare the rate of replays with only reading the topic (ARGS)
 	go run ./test/bench/replay $(ARGS)

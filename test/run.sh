@@ -33,6 +33,7 @@ fetching=$!
 step "vet"
 go vet -tags keycloak ./...
 (cd test/compose && go vet ./...)
+(cd test/kubernetes && go vet ./...)
 (cd deploy/grafana && go vet ./...)
 wait "$fetching" || { cat "$fetched" >&2; exit 1; }
 rm -f "$fetched"
@@ -110,6 +111,7 @@ without_servers() {
   [ ${#alone[@]} = 0 ] || nice -n 15 go test -json -race -p 1 -timeout 30m -skip "$simulations" "${alone[@]}" || true
   nice -n 15 go test -json -run "$simulations" ./drift ./test/bench/drift || true
   (cd test/compose && nice -n 15 go test -json ./...) || true
+  (cd test/kubernetes && nice -n 15 go test -json ./...) || true
   (cd deploy/grafana && nice -n 15 go test -json ./...) || true
 }
 {

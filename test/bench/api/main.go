@@ -8,19 +8,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -93,15 +88,6 @@ func constant(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `{"transaction_id":"tx-000000000042","decision":"approve","probability":0.0123,"margin":-4.38,"bundle":{"name":"sample","version":"1","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000000"},"findings":[],"event_time":"2026-01-05T10:11:12.345Z","source":{"topic":"transactions","partition":3,"offset":1234}}`)
 }
 
-func port() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 func measure(ctx context.Context, r *kit.Run, bundle, python string, rates []float64, length time.Duration) ([]result, error) {
 	binary, err := r.Build(ctx)
 	if err != nil {
@@ -121,7 +107,7 @@ func measure(ctx context.Context, r *kit.Run, bundle, python string, rates []flo
 	}
 	var ports [4]int
 	for i := range ports {
-		if ports[i], err = port(); err != nil {
+		if ports[i], err = kit.Port(); err != nil {
 			return nil, err
 		}
 	}
@@ -155,7 +141,7 @@ func measure(ctx context.Context, r *kit.Run, bundle, python string, rates []flo
 		if s.url == "" || s.what == "FastAPI" && python == "" {
 			continue
 		}
-		if err := answers(ctx, s.url, sim.Next(nil).Value); err != nil {
+		if err := kit.AwaitAnswer(ctx, s.url, sim.Next(nil).Value); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.what, err)
 		}
 		for _, rate := range rates {
@@ -179,87 +165,12 @@ func measure(ctx context.Context, r *kit.Run, bundle, python string, rates []flo
 	return found, nil
 }
 
-// answers waits until a service does.
-func answers(ctx context.Context, url string, event []byte) error {
-	last := errors.New("it does not answer")
-	for range 300 {
-		resp, err := http.Post(url, "application/json", bytes.NewReader(event))
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-			err = errors.New(resp.Status)
-		}
-		last = err
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-	return last
-}
-
-// connections at once, when it goes as fast as it can.
-const connections = 64
-
-// load sends events at a rate, whatever the answers do: latencies count from when a request was due.
+// load sends events at a rate, 0 for as fast as they are answered.
 func load(ctx context.Context, url string, rate float64, length time.Duration, events [][]byte) result {
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4096, MaxConnsPerHost: 4096}}
-	defer client.CloseIdleConnections()
-	var mu sync.Mutex
-	var late []float64
-	var failed atomic.Int64
-	ask := func(event []byte, due time.Time) {
-		resp, err := client.Post(url, "application/json", bytes.NewReader(event))
-		if err == nil {
-			_, err = io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-			if err == nil && resp.StatusCode != http.StatusOK {
-				err = errors.New(resp.Status)
-			}
-		}
-		if err != nil {
-			failed.Add(1)
-			return
-		}
-		ms := float64(time.Since(due).Microseconds()) / 1000
-		mu.Lock()
-		late = append(late, ms)
-		mu.Unlock()
-	}
-	var all sync.WaitGroup
-	start := time.Now()
-	if rate > 0 {
-		for i, event := range events {
-			due := start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-			time.Sleep(time.Until(due))
-			if ctx.Err() != nil {
-				break
-			}
-			all.Go(func() { ask(event, due) })
-		}
-	} else {
-		var next atomic.Int64
-		for range connections {
-			all.Go(func() {
-				for time.Since(start) < length && ctx.Err() == nil {
-					i := next.Add(1) - 1
-					if i >= int64(len(events)) {
-						return
-					}
-					ask(events[i], time.Now())
-				}
-			})
-		}
-	}
-	all.Wait()
-	r := result{Rate: rate, Got: float64(len(late)) / time.Since(start).Seconds(), Failed: failed.Load()}
-	if len(late) > 0 {
-		slices.Sort(late)
-		at := func(q float64) float64 { return late[min(len(late)-1, int(q*float64(len(late))))] }
-		r.P50, r.P95, r.P99 = at(0.5), at(0.95), at(0.99)
+	asked := kit.Ask(ctx, url, rate, length, events)
+	r := result{Rate: rate, Got: float64(len(asked.Late)) / asked.Took.Seconds(), Failed: asked.Failed}
+	if len(asked.Late) > 0 {
+		r.P50, r.P95, r.P99 = kit.Quantile(asked.Late, 0.5), kit.Quantile(asked.Late, 0.95), kit.Quantile(asked.Late, 0.99)
 	}
 	return r
 }

@@ -22,13 +22,20 @@ type lag struct {
 }
 
 // audit has the role write the whole topic into an empty database, and measures from the first rows that are seen to the last.
-func (b *bench) audit(ctx context.Context, group string) (f figures, err error) {
+func (b *bench) audit(ctx context.Context, group string, with setting) (f figures, err error) {
 	if err := b.empty(ctx); err != nil {
 		return f, err
 	}
-	process, err := b.start(group)
+	process, err := b.start(group, "writer-1", with)
 	if err != nil {
 		return f, err
+	}
+	for n := 2; n <= with.writers; n++ {
+		other, startErr := b.start(group, fmt.Sprintf("writer-%d", n), with)
+		if startErr != nil {
+			return f, errors.Join(startErr, process.Stop())
+		}
+		defer func() { err = errors.Join(err, other.Stop()) }()
 	}
 	var began time.Time
 	var first int64
@@ -55,8 +62,13 @@ func (b *bench) audit(ctx context.Context, group string) (f figures, err error) 
 	return f, errors.Join(err, process.Stop(), b.verify(ctx))
 }
 
-func (b *bench) start(group string) (*kit.Process, error) {
-	return kit.Start(append(kit.Environment(&b.topics, "unused", group), "DATABASE_URL="+b.postgres.WriterURL, "AUDIT_GROUP="+group), b.binary, "audit")
+func (b *bench) start(group, instance string, with setting) (*kit.Process, error) {
+	port, err := kit.Port() // there may be several
+	if err != nil {
+		return nil, err
+	}
+	env := append(kit.Environment(&b.topics, "unused", instance), "DATABASE_URL="+b.postgres.WriterURL+with.url, "AUDIT_GROUP="+group, fmt.Sprintf("OPS_PORT=%d", port))
+	return kit.Start(append(env, with.env...), b.binary, "audit")
 }
 
 // watch calls see with the number of verdicts that are written, until it says that it has seen enough. It asks the offsets, not the table: that is cheap. The
@@ -99,7 +111,7 @@ func (b *bench) beside(ctx context.Context) (l lag, err error) {
 	if err := b.empty(ctx); err != nil {
 		return l, err
 	}
-	writer, err := b.start("beside")
+	writer, err := b.start("beside", "beside", setting{})
 	if err != nil {
 		return l, err
 	}

@@ -8,10 +8,12 @@ import (
 	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
-// Environment of a program that is measured: a scorer, or what is compared with it. Its logs are quiet.
+// Environment of a program that is measured: a scorer, or what is compared with it. Its logs are quiet. A topic that has no name is not used: a scorer would wait for one that
+// nobody has made.
 func Environment(topics *kafka.Config, group, instance string) []string {
 	return []string{"KAFKA_BROKERS=" + strings.Join(topics.Brokers, ","), "CONSUMER_GROUP=" + group, "INSTANCE_ID=" + instance,
 		"KAFKA_TOPIC_TRANSACTIONS=" + topics.Transactions, "KAFKA_TOPIC_VERDICTS=" + topics.Verdicts, "KAFKA_TOPIC_DEAD_LETTERS=" + topics.DeadLetters,
+		"KAFKA_TOPIC_MODELS=" + topics.Models, "KAFKA_TOPIC_REPLIES=" + topics.Replies, "KAFKA_TOPIC_SHADOW=" + topics.Shadow,
 		"KAFKA_COMPRESSION=" + topics.Compression, "LOG_LEVEL=error"}
 }
 

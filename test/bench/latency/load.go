@@ -33,21 +33,15 @@ type load struct {
 	group  string
 	topics kafka.Config
 
-	start time.Time
+	kit.Pace
 	first atomic.Int64 // when the first answer came, nanoseconds after the start
 	late  []float64    // of each answer that counts, milliseconds
-}
-
-// due is when transaction n is to be sent. Latencies count from then, not from when it was sent: a producer that is held up must not hide what its
-// transactions wait.
-func (l *load) due(n int64) time.Time {
-	return l.start.Add(time.Duration(float64(n) / float64(l.rate) * float64(time.Second)))
 }
 
 // from is when the measured time begins; false before the first answer.
 func (l *load) from() (time.Time, bool) {
 	first := l.first.Load()
-	return l.start.Add(time.Duration(first) + l.warm), first > 0
+	return l.Start.Add(time.Duration(first) + l.warm), first > 0
 }
 
 func (l *load) run(ctx context.Context) (result, error) {
@@ -61,7 +55,7 @@ func (l *load) run(ctx context.Context) (result, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	l.start = time.Now()
+	l.Pace = kit.Pace{Start: time.Now(), Rate: float64(l.rate)}
 	group, both := errgroup.WithContext(ctx)
 	sent := make(chan int64, 1)
 	group.Go(func() error { return l.send(both, process, sent, &r.CPU) })
@@ -81,97 +75,65 @@ func (l *load) run(ctx context.Context) (result, error) {
 
 // send sends every transaction when it is due, until the measured time is over, and measures the program's processor time in it.
 func (l *load) send(ctx context.Context, process *kit.Process, sent chan<- int64, share *float64) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.topics.Brokers...), kgo.DefaultProduceTopic(l.topics.Transactions), kgo.ProducerLinger(0))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
 	sim, err := producer.NewSimulator(producer.DefaultSimulator(1, 0, 0))
 	if err != nil {
 		return err
 	}
-	var failed kgo.FirstErrPromise
-	n := int64(0)
 	var began time.Duration // processor time at the start of the measured time
 	measuring := false
-	for {
-		now := time.Now()
+	n, err := kit.Publish(ctx, &l.topics, sim, l.Pace, func(now time.Time) (bool, error) {
+		select {
+		case <-process.Ended():
+			return true, errors.New("the program ended by itself")
+		default:
+		}
 		from, flows := l.from()
 		if flows && !measuring && now.After(from) {
-			if began, err = kit.CPU(process.PID()); err != nil {
-				return err
-			}
 			measuring = true
+			if began, err = kit.CPU(process.PID()); err != nil {
+				return true, err
+			}
 		}
-		if flows && now.After(from.Add(l.length)) {
-			break
+		if !flows || !now.After(from.Add(l.length)) {
+			return false, nil
 		}
-		for ; !l.due(n).After(now); n++ {
-			e := sim.Next(make([]byte, 0, 512))
-			cl.Produce(ctx, &kgo.Record{Key: e.Key, Value: e.Value, Timestamp: now}, failed.Promise())
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-process.Ended():
-			return errors.New("the program ended by itself")
-		case <-time.After(300 * time.Microsecond):
-		}
-	}
-	ended, err := kit.CPU(process.PID())
-	if err != nil {
-		return err
-	}
-	*share = (ended - began).Seconds() / l.length.Seconds()
+		ended, err := kit.CPU(process.PID())
+		*share = (ended - began).Seconds() / l.length.Seconds()
+		return true, err
+	})
 	sent <- n
-	return errors.Join(cl.Flush(ctx), failed.Err())
+	return err
 }
 
 // read takes the answers until every transaction has one, and none has two.
 func (l *load) read(ctx context.Context, sent <-chan int64) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.topics.Brokers...), kgo.ConsumeTopics(l.topics.Verdicts), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
 	seen := map[int64]bool{}
 	total := int64(-1) // known once all are sent
-	for total < 0 || int64(len(seen)) < total {
-		poll, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
-		fetches := cl.PollFetches(poll)
-		cancel()
-		now := time.Now()
-		if ctx.Err() != nil {
-			return fmt.Errorf("%d of %d transactions have an answer: %w", len(seen), total, ctx.Err())
+	err := kit.Follow(ctx, &l.topics, func(n int64, now time.Time) error {
+		if seen[n] {
+			return fmt.Errorf("transaction %d has two answers", n)
 		}
+		seen[n] = true
+		l.first.CompareAndSwap(0, int64(now.Sub(l.Start)))
 		from, flows := l.from()
-		for records := fetches.RecordIter(); !records.Done(); {
-			n, err := kit.TransactionNumber(records.Next().Value)
-			if err != nil {
-				return err
-			}
-			if seen[n] {
-				return fmt.Errorf("transaction %d has two answers", n)
-			}
-			seen[n] = true
-			if due := l.due(n); flows && due.After(from) && due.Before(from.Add(l.length)) {
-				l.late = append(l.late, float64(now.Sub(due).Microseconds())/1000)
-			}
+		if due := l.Due(n); flows && due.After(from) && due.Before(from.Add(l.length)) {
+			l.late = append(l.late, kit.Milliseconds(now.Sub(due)))
 		}
-		if len(seen) > 0 {
-			l.first.CompareAndSwap(0, int64(now.Sub(l.start)))
-		}
+		return nil
+	}, func() bool {
 		select {
 		case total = <-sent:
 		default:
 		}
+		return total >= 0 && int64(len(seen)) >= total
+	})
+	if err != nil {
+		return fmt.Errorf("%d of %d transactions have an answer: %w", len(seen), total, err)
 	}
 	return nil
 }
 
 func quantilesOf(late []float64) quantiles {
 	slices.Sort(late)
-	at := func(q float64) float64 { return late[int(q*float64(len(late)-1))] }
-	return quantiles{at(0.5), at(0.99), at(0.999), at(1)}
+	return quantiles{kit.Quantile(late, 0.5), kit.Quantile(late, 0.99), kit.Quantile(late, 0.999), kit.Quantile(late, 1)}
 }

@@ -89,7 +89,7 @@ func measure(ctx context.Context, r *kit.Run, dir string, records uint64, rounds
 	if err != nil {
 		return nil, err
 	}
-	environment := append(kit.Environment(&topics, "bench", "bench"), "KAFKA_TOPIC_MODELS="+topics.Models)
+	environment := kit.Environment(&topics, "bench", "bench")
 	r.Logf("scoring them")
 	if err := scored(ctx, binary, append(environment, "BUNDLE_DIR="+folder), &topics); err != nil {
 		return nil, err

@@ -121,7 +121,7 @@ func measure(ctx context.Context, r *kit.Run, bundle string, records uint64, win
 		}
 		return n, err
 	}
-	process, err := kit.Start(append(kit.Environment(&topics, group, "swap"), "BUNDLE_DIR="+both.dir, "MODEL_POLL_INTERVAL=100ms", "KAFKA_TOPIC_MODELS="+topics.Models), binary, "score")
+	process, err := kit.Start(append(kit.Environment(&topics, group, "swap"), "BUNDLE_DIR="+both.dir, "MODEL_POLL_INTERVAL=100ms"), binary, "score")
 	if err != nil {
 		return nil, err
 	}
