@@ -126,14 +126,6 @@ func EnsureTopics(ctx context.Context, cl *kgo.Client, cfg *Config, layout Layou
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{cfg.Shadow, cfg.Replies} {
-		if name == "" {
-			continue
-		}
-		if counts[name], err = PartitionCount(ctx, cl, name); err != nil {
-			return nil, err
-		}
-	}
 	for i := range made {
 		t := &made[i]
 		if t.Partitions = counts[t.Name]; t.Partitions >= counts[cfg.Transactions] || t.Name == cfg.Models {
@@ -152,7 +144,7 @@ func settled(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]int
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		counts, err := partitions(ctx, adm, cfg)
+		counts, err := partitions(ctx, adm, cfg.all())
 		if !errors.Is(err, errNoTopics) {
 			return counts, err
 		}
@@ -173,7 +165,7 @@ func firstPartitionError(r kadm.CreatePartitionsResponses, err error) error {
 
 // CheckTopics makes sure that the topics exist and that each output partition has a place for its input partition.
 func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, error) {
-	counts, err := partitions(ctx, kadm.NewClient(cl), cfg)
+	counts, err := partitions(ctx, kadm.NewClient(cl), cfg.needed())
 	if err != nil {
 		return nil, err
 	}
@@ -189,14 +181,14 @@ func CheckTopics(ctx context.Context, cl *kgo.Client, cfg *Config) ([]Topic, err
 
 var errNoTopics = errors.New("topics do not exist")
 
-func partitions(ctx context.Context, adm *kadm.Client, cfg *Config) (map[string]int, error) {
-	details, err := adm.ListTopics(ctx, cfg.needed()...)
+func partitions(ctx context.Context, adm *kadm.Client, names []string) (map[string]int, error) {
+	details, err := adm.ListTopics(ctx, names...)
 	if err != nil {
 		return nil, fmt.Errorf("list topics: %w", err)
 	}
 	counts := map[string]int{}
 	var missing []string
-	for _, name := range cfg.needed() {
+	for _, name := range names {
 		switch d := details[name]; {
 		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
 			missing = append(missing, name)
