@@ -21,7 +21,7 @@ const root = "../.."
 // load reads the file as the compose client does: merged, interpolated and checked against the schema.
 func load(t *testing.T, path string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{path}, cli.WithWorkingDirectory(root), cli.WithDiscardEnvFile)
+	options, err := cli.NewProjectOptions([]string{path}, cli.WithWorkingDirectory(root), cli.WithDiscardEnvFile, cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestServicesAreThoseOfTheDesign(t *testing.T) {
 	p := theProject(t)
 	names := p.ServiceNames()
 	slices.Sort(names)
-	want := []string{"audit", "kafka", "migrate", "postgres", "score", "topics"}
+	want := []string{"alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "loki", "migrate", "mlflow", "nginx", "postgres", "prometheus", "score", "topics"}
 	if !slices.Equal(names, want) {
 		t.Errorf("services are %v, want %v", names, want)
 	}
@@ -71,6 +71,7 @@ func TestServicesStartInOrderOfHealth(t *testing.T) {
 	p := theProject(t)
 	for service, after := range map[string][]string{
 		"kafka": nil, "postgres": nil, "topics": {"kafka"}, "migrate": {"postgres"}, "score": {"topics"}, "audit": {"migrate", "topics"},
+		"api": {"migrate", "topics"}, "api-more": {"migrate", "topics"}, "mlflow": nil, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
 	} {
 		if got := p.Services[service].GetDependencies(); !sameSet(got, after) {
 			t.Errorf("%s waits for %v, want %v", service, got, after)
@@ -84,7 +85,8 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 		t.Error(fault)
 	}
 	for service, secrets := range map[string][]string{
-		"kafka": nil, "topics": nil, "score": nil, "migrate": {"owner_url"}, "audit": {"audit_url"},
+		"kafka": nil, "topics": nil, "score": nil, "migrate": {"owner_url"}, "audit": {"audit_url"}, "api": {"reader_url"}, "api-more": {"reader_url"}, "mlflow": nil, "prometheus": nil, "grafana": {"grafana_password"},
+		"nginx": nil, "loki": nil, "alloy": nil, "alertmanager": {"pagerduty_key", "slack_url"},
 		"postgres": {"postgres_password", "owner_password", "audit_password", "reader_password"},
 	} {
 		var got []string
@@ -107,23 +109,42 @@ func TestScoreCanBeScaled(t *testing.T) {
 	}
 }
 
-func TestNothingIsPublishedAndTheNetworkIsInternal(t *testing.T) {
+// TestWhatIsPublishedIsOnLoopback: what people open, and no more. Everything else is on a network that has no way out, but for what sends alerts.
+func TestWhatIsPublishedIsOnLoopback(t *testing.T) {
 	p := theProject(t)
+	outside := []string{"alertmanager", "api", "api-more", "grafana", "nginx", "prometheus"}
 	for name, s := range p.Services {
-		if len(s.Ports) > 0 {
-			t.Errorf("%s publishes ports on the host", name)
+		for _, port := range s.Ports {
+			if port.HostIP != "127.0.0.1" || !slices.Contains([]string{"api", "grafana", "nginx", "prometheus"}, name) {
+				t.Errorf("%s publishes %s:%s", name, port.HostIP, port.Published)
+			}
 		}
 		for network := range s.Networks {
-			if !p.Networks[network].Internal {
+			if !p.Networks[network].Internal && !slices.Contains(outside, name) {
 				t.Errorf("%s is on %s, which has a way out", name, network)
 			}
 		}
 	}
 }
 
+// TestTheExampleOfSettingsIsWhole: every variable of docker-compose.yml has a line in .env.example, and the names that users know are there.
+func TestTheExampleOfSettingsIsWhole(t *testing.T) {
+	text := readFile(t, ".env.example")
+	for _, m := range regexp.MustCompile(`\$\{([A-Z_]+)`).FindAllStringSubmatch(readFile(t, "docker-compose.yml"), -1) {
+		if !regexp.MustCompile(`(?m)^`+m[1]+`=`).MatchString(text) && m[1] != "API_TRUSTED_PROXIES" {
+			t.Errorf("%s is not in .env.example", m[1])
+		}
+	}
+	for _, name := range []string{"MLFLOW_TRACKING_URI", "MLFLOW_BACKEND_STORE_URI", "API_HOST", "API_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "AIRFLOW_UID"} {
+		if !strings.Contains(text, name+"=") {
+			t.Errorf("%s is not there", name)
+		}
+	}
+}
+
 func TestDataIsInNamedVolumes(t *testing.T) {
 	p := theProject(t)
-	for service, target := range map[string]string{"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql/data"} {
+	for service, target := range map[string]string{"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql/data", "mlflow": "/mlflow", "prometheus": "/prometheus", "grafana": "/var/lib/grafana", "alertmanager": "/alertmanager", "loki": "/var/lib/loki"} {
 		if !slices.ContainsFunc(p.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool {
 			_, named := p.Volumes[v.Source]
 			return v.Type == types.VolumeTypeVolume && v.Target == target && named
@@ -136,7 +157,8 @@ func TestDataIsInNamedVolumes(t *testing.T) {
 			if v.Type != types.VolumeTypeBind {
 				continue
 			}
-			if _, err := os.Stat(v.Source); err != nil || !v.ReadOnly {
+			made := v.Source == "/var/run/docker.sock" || strings.HasSuffix(v.Source, "/certs") // the engine's, and make certs'
+			if _, err := os.Stat(v.Source); err != nil && !made || !v.ReadOnly {
 				t.Errorf("%s mounts %s: it must exist and be read-only: %v", name, v.Source, err)
 			}
 		}

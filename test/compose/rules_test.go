@@ -22,8 +22,11 @@ func oneShot(p *types.Project, name string) bool {
 	return false
 }
 
+// unasked are services whose images have nothing that could ask for their health, and for which nobody waits.
+var unasked = []string{"alloy", "loki"}
+
 // pinned is an image with a tag that names a version.
-var pinned = regexp.MustCompile(`^[a-z0-9./-]+:[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z0-9]+)?$`)
+var pinned = regexp.MustCompile(`^[a-z0-9./-]+:v?[0-9]+\.[0-9]+(\.[0-9]+)?(-[a-z0-9]+)?$`)
 
 // hardeningFaults are the sentences to say about what a service may do and take.
 func hardeningFaults(p *types.Project) (faults []string) {
@@ -58,7 +61,7 @@ func hardeningFaults(p *types.Project) (faults []string) {
 		switch {
 		case oneShot(p, name) && s.Restart != types.RestartPolicyNo:
 			fault("runs once, but is restarted")
-		case !oneShot(p, name) && !checked:
+		case !oneShot(p, name) && !checked && !slices.Contains(unasked, name):
 			fault("has no health check, and nobody waits for its end")
 		case !oneShot(p, name) && s.Restart != types.RestartPolicyUnlessStopped:
 			fault("is not restarted when it ends")
