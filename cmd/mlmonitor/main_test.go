@@ -123,7 +123,7 @@ func TestReferenceNamesTheRolesThatReadASection(t *testing.T) {
 		for _, section := range app.Sections() {
 			config := reflect.TypeOf(section.Config).String()
 			if config == "drift.Config" {
-				config = "consumer.Config" // which it is a part of
+				continue // a part of consumer.Config, which not all who load it use
 			}
 			reads := regexp.MustCompile(`var \w+ ` + regexp.QuoteMeta(config)).Match(source)
 			if says := strings.Contains(section.Readers, "`"+role+"`"); says != reads {

@@ -41,19 +41,22 @@ compile() { # PLATFORM FILE
 
 # licences DIR: the list of what is in the program, and the texts. Other licences than these want a look by a person first.
 licences() {
-  local ours=(--ignore github.com/mlmonitor/mlmonitor ./cmd/mlmonitor) go
-  go=$(go env GOVERSION)
+  local ours=(--ignore github.com/mlmonitor/mlmonitor ./cmd/mlmonitor)
+  # It takes for the standard library what is below GOROOT, which a tool that was built with -trimpath must be told: else it finds nothing at all.
+  local -x GOROOT
+  GOROOT=$(go env GOROOT)
   quietly "$work/tools/go-licenses" check --allowed_licenses Apache-2.0,BSD-2-Clause,BSD-3-Clause,MIT "${ours[@]}"
   quietly "$work/tools/go-licenses" save --save_path "$1/licenses" "${ours[@]}"
   mkdir "$1/licenses/go"
-  cp "$(go env GOROOT)/LICENSE" "$1/licenses/go/"
+  cp "$GOROOT/LICENSE" "$1/licenses/go/"
   {
     echo "package,version,licence"
     {
       quietly "$work/tools/go-licenses" report --template deploy/release/licenses.tpl "${ours[@]}"
-      echo "Go's standard library,$go,BSD-3-Clause"
+      echo "Go's standard library,$(go env GOVERSION),BSD-3-Clause"
     } | sort -u
   } >"$1/LICENSES.csv"
+  [ "$(wc -l <"$1/LICENSES.csv")" -gt 20 ] || { echo "build.sh: the list of licences is not whole" >&2; return 1; }
 }
 
 for platform in linux/amd64 linux/arm64; do
