@@ -46,8 +46,11 @@ func report(t *testing.T, faults []string) {
 	}
 }
 
-// program is built once.
-var program string
+// binary is the program, which is built once, and program what it says of itself.
+var (
+	binary  string
+	program *command
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -57,9 +60,13 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "mlmonitor")
-		if out, err := exec.Command("go", "build", "-o", program, root+"/cmd/mlmonitor").CombinedOutput(); err != nil {
+		binary = filepath.Join(dir, "mlmonitor")
+		if out, err := exec.Command("go", "build", "-o", binary, root+"/cmd/mlmonitor").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
+		}
+		if program, err = walk(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
 		return m.Run()
@@ -69,7 +76,7 @@ func TestMain(m *testing.M) {
 // here is the repository.
 func here(t *testing.T) *world {
 	t.Helper()
-	w := &world{pages: map[string]page{}, targets: map[string]bool{}, variables: map[string]bool{}}
+	w := &world{program: program, pages: map[string]page{}, targets: map[string]bool{}, variables: map[string]bool{}}
 	w.exists = func(path string) bool {
 		_, err := os.Stat(filepath.Join(root, path))
 		return err == nil
@@ -86,11 +93,10 @@ func here(t *testing.T) *world {
 	if len(w.pages) < 10 {
 		t.Fatalf("%d documents: does this test still look at the right place?", len(w.pages))
 	}
-	w.program = walk(t)
 	for _, m := range regexp.MustCompile(`(?m)^([A-Za-z][\w.-]*):(?:[^=]|$)`).FindAllStringSubmatch(read(t, "Makefile"), -1) {
 		w.targets[m[1]] = true
 	}
-	out, err := exec.CommandContext(t.Context(), program, "config", "--json").Output()
+	out, err := exec.CommandContext(t.Context(), binary, "config", "--json").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,17 +131,18 @@ var (
 )
 
 // walk asks every command for its help.
-func walk(t *testing.T, path ...string) *command {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), program, append(slices.Clone(path), "--help")...).Output()
+func walk(path ...string) (*command, error) {
+	out, err := exec.Command(binary, append(slices.Clone(path), "--help")...).Output()
 	if err != nil {
-		t.Fatalf("mlmonitor %s --help: %v", strings.Join(path, " "), err)
+		return nil, fmt.Errorf("mlmonitor %s --help: %w", strings.Join(path, " "), err)
 	}
 	c := &command{below: map[string]*command{}, flags: map[string]bool{}}
 	_, rest, _ := strings.Cut(string(out), "\nAvailable Commands:\n")
 	list, _, _ := strings.Cut(rest, "\n\n")
 	for _, m := range helpCommand.FindAllStringSubmatch(list, -1) {
-		c.below[m[1]] = walk(t, append(slices.Clone(path), m[1])...)
+		if c.below[m[1]], err = walk(append(slices.Clone(path), m[1])...); err != nil {
+			return nil, err
+		}
 	}
 	_, flags, _ := strings.Cut(string(out), "\nFlags:\n")
 	for _, m := range helpFlag.FindAllStringSubmatch(flags, -1) {
@@ -144,7 +151,7 @@ func walk(t *testing.T, path ...string) *command {
 			c.flags["-"+m[1]] = m[3] != ""
 		}
 	}
-	return c
+	return c, nil
 }
 
 // linkFaults are the sentences to say about links to what is not there.
@@ -234,15 +241,15 @@ func (c *command) fault(words []string) string {
 			}
 		case c.below[word] != nil:
 			c, path = c.below[word], path+" "+word
-		case len(c.below) > 0 && command1.MatchString(word):
+		case len(c.below) > 0 && commandName.MatchString(word):
 			return path + " has no command " + word
 		}
 	}
 	return ""
 }
 
-// command1 is what the name of a command looks like: not FILE, … or >out.
-var command1 = regexp.MustCompile(`^[a-z][a-z-]*$`)
+// commandName is what the name of a command looks like: not FILE, … or >out.
+var commandName = regexp.MustCompile(`^[a-z][a-z-]*$`)
 
 func targetFaults(w *world) (faults []string) {
 	for name, p := range w.pages {
