@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-go build -C deploy/release/tools -o "$work/" tool
+CGO_ENABLED=0 go build -C deploy/release/tools -trimpath -buildvcs=false -o "$work/" golang.org/x/vuln/cmd/govulncheck
 code=0
 "$work/govulncheck" ./... >"$work/found" 2>"$work/said" || code=$?
 cat "$work/found"
