@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 CGO_ENABLED=0 go build -C deploy/release/tools -trimpath -buildvcs=false -o "$work/" golang.org/x/vuln/cmd/govulncheck
 code=0
-"$work/govulncheck" ./... >"$work/found" 2>"$work/said" || code=$?
+"$work/govulncheck" ${GOVULNDB:+-db "$GOVULNDB"} ./... >"$work/found" 2>"$work/said" || code=$?
 cat "$work/found"
 case $code in
   0) ;;
