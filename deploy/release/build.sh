@@ -39,7 +39,7 @@ compile() { # PLATFORM FILE
   GOOS=${1%/*} GOARCH=${1#*/} GOCACHE=${GOCACHE_PRODUCT:-$(go env GOCACHE)} go build "${flags[@]}" -o "$2" ./cmd/mlmonitor
 }
 
-# licences DIR: the list of what is in the program, and the texts. Other licences than these want a look by a person first.
+# licences DIR: the list of what is in DIR/mlmonitor, and the texts. Other licences than these want a look by a person first.
 licences() {
   local ours=(--ignore github.com/mlmonitor/mlmonitor ./cmd/mlmonitor)
   # It takes for the standard library what is below GOROOT, which a tool that was built with -trimpath must be told: else it finds nothing at all.
@@ -56,7 +56,10 @@ licences() {
       echo "Go's standard library,$(go env GOVERSION),BSD-3-Clause"
     } | sort -u
   } >"$1/LICENSES.csv"
-  [ "$(wc -l <"$1/LICENSES.csv")" -gt 20 ] || { echo "build.sh: the list of licences is not whole" >&2; return 1; }
+  local module
+  go version -m "$1/mlmonitor" | awk '$1 == "dep" {print $2}' | while read -r module; do
+    grep -q "^${module}[/,]" "$1/LICENSES.csv" || { echo "build.sh: no licence is listed for $module, which is in the program" >&2; return 1; }
+  done
 }
 
 for platform in linux/amd64 linux/arm64; do
