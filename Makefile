@@ -122,7 +122,8 @@ vulncheck: ## look the dependencies up in Go's database of vulnerabilities; fail
 	deploy/release/vulncheck.sh
 
 docs: build ## write the parts of the documentation that come from the code
-	bin/mlmonitor config --markdown >.configuration.md && mv .configuration.md docs/configuration.md || { rm -f .configuration.md; exit 1; }
+	bin/mlmonitor config --markdown >bin/configuration.md
+	mv bin/configuration.md docs/
 
 secrets: ## make random passwords for docker-compose.yml in secrets/, once
 	@deploy/compose/secrets.sh secrets
