@@ -6,7 +6,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download && go mod verify
 COPY . .
-ARG VERSION=dev COMMIT="" COMMIT_DATE=""
+ARG VERSION=dev
+ARG COMMIT
+ARG COMMIT_DATE
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT} -X main.commitDate=${COMMIT_DATE}" -o /out/mlmonitor ./cmd/mlmonitor \
  && /out/mlmonitor model check bundles/sample
 
