@@ -1,5 +1,5 @@
 # The image of every role: one static binary and the sample bundle on an empty root, run by a user that is nobody.
-#   docker build --build-arg VERSION="$(git describe --tags --always)" -t mlmonitor .
+#   docker build --build-arg VERSION="$(git describe --tags --always)" --build-arg COMMIT="$(git rev-parse HEAD)" -t mlmonitor .
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 # The modules change less often than the code: they get a layer of their own.
@@ -7,7 +7,9 @@ COPY go.mod go.sum ./
 RUN go mod download && go mod verify
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/mlmonitor ./cmd/mlmonitor \
+ARG COMMIT
+ARG COMMIT_DATE
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT} -X main.commitDate=${COMMIT_DATE}" -o /out/mlmonitor ./cmd/mlmonitor \
  && /out/mlmonitor model check bundles/sample
 
 FROM scratch

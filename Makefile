@@ -5,6 +5,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+COMMIT_DATE ?= $(shell TZ=UTC git show -s --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
 PYTHON ?= python3
 PACKAGES ?= ./...
 IMAGE ?= mlmonitor:local
@@ -17,13 +19,13 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki train image secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki train image release release-check vulncheck docs secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/mlmonitor; needs only Go
-	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/mlmonitor ./cmd/mlmonitor
+	CGO_ENABLED=0 go build -trimpath -ldflags "-X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.commitDate=$(COMMIT_DATE)" -o bin/mlmonitor ./cmd/mlmonitor
 
 demo: build ## run broker, simulator, scorer and audit in one process (ARGS="--for 20s"); needs only Go
 	./bin/mlmonitor demo --open $(ARGS)
@@ -114,13 +116,26 @@ train: build .cache/train/events.jsonl .cache/venv/installed ## train the sample
 	git diff --stat -- bundles/sample
 
 image: ## build the container image; needs a container engine
-	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) --build-arg COMMIT_DATE=$(COMMIT_DATE) -t $(IMAGE) .
+
+release: ## build what a release of HEAD publishes into dist/: static programs, archives, licences, SBOMs, sums; needs GNU tar
+	deploy/release/build.sh dist
+
+release-check: ## build the release twice, in different places, and compare the bytes; verify its sums and run it
+	deploy/release/check.sh dist
+
+vulncheck: ## look the dependencies up in Go's database of vulnerabilities; fails too where that cannot be reached
+	deploy/release/vulncheck.sh
+
+docs: build ## write the parts of the documentation that come from the code
+	bin/mlmonitor config --markdown >bin/configuration.md
+	mv bin/configuration.md docs/
 
 secrets: ## make random passwords for docker-compose.yml in secrets/, once
 	@deploy/compose/secrets.sh secrets
 
 clean: ## remove what was built; secrets and the demo's data stay
-	rm -rf bin .cache
+	rm -rf bin dist .cache
 
 TRAIN := .cache/venv/bin/python training/train.py --events .cache/train/events.jsonl --labels .cache/train/labels.csv --contract training/contract.yaml --mlmonitor bin/mlmonitor
 

@@ -210,20 +210,43 @@ type Variable struct {
 	Value       string `json:"value"` // as set now; "[secret]" for a secret
 	Description string `json:"description"`
 	Secret      bool   `json:"secret"` // NAME_FILE works too
+	Section     string `json:"section"`
+}
+
+// Section is one package's part of the configuration.
+type Section struct {
+	Title   string
+	Readers string // Markdown: the commands that read it, and what else is to be known
+	Config  any
+}
+
+// Sections are all of them, in the order of the reference.
+func Sections() []Section {
+	return []Section{
+		{"Process", "Read by `score`, `audit`, `api`, `demo`, `migrate`, `topics`, and by whatever connects to Kafka. The demo is its own instance.", Config{}},
+		{"Kafka", "Read by `score`, `audit`, `api`, `topics`, and by whatever connects to Kafka. The demo has its own brokers.", kafka.Config{}},
+		{"Topics that are made", "Read by `topics`.", kafka.Layout{}},
+		{"Bundle", "Read by `score` and `api`; `drift report` and `replay` take `BUNDLE_DIR` where no `--bundle` is given, the commands of `model` `SCORER_ENGINE` where no `--engine` is.", ScorerConfig{}},
+		{"Models of MLflow", "Read by `score` and `api`, the commands of `model` that ask MLflow, and `replay` for models:/ names.", registry.Config{}},
+		{"Scoring", "Read by `score` and `demo`; `CONSUMER_GROUP` also by `api` and by the commands that look at the scorers' group or write in its name: `dlq`, `doctor`, `topics unblock`, `model`, `replay`.", consumer.Config{}},
+		{"Drift", "Read by `score` and `demo`, and by `drift report` for the windows of its `--every`.", drift.Config{}},
+		{"Audit", "Read by `audit` and `migrate`, and by `demo`, which brings its own database.", audit.Config{}},
+		{"HTTP API", "Read by `api` and `demo`; the demo lets everybody in, without TLS.", api.Config{}},
+	}
 }
 
 // Variables lists all of them.
 func Variables() []Variable {
 	var all []Variable
-	for _, section := range []any{Config{}, kafka.Config{}, kafka.Layout{}, ScorerConfig{}, registry.Config{}, consumer.Config{}, drift.Config{}, audit.Config{}, api.Config{}} {
-		t := reflect.TypeOf(section)
+	for _, section := range Sections() {
+		t := reflect.TypeOf(section.Config)
 		for i := range t.NumField() {
 			f := t.Field(i)
 			name := f.Tag.Get("envconfig")
 			if name == "" {
 				continue
 			}
-			v := Variable{Name: name, Default: f.Tag.Get("default"), Description: f.Tag.Get("desc"), Secret: f.Type == secretType}
+			v := Variable{Name: name, Default: f.Tag.Get("default"), Description: f.Tag.Get("desc"), Secret: f.Type == secretType, Section: section.Title}
 			if v.Value = os.Getenv(name); v.Secret {
 				v.Value = kafka.Secret(v.Value).String()
 			}

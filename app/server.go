@@ -35,7 +35,7 @@ func newOpsServer(cfg *Config, port int, log *slog.Logger) (*opsServer, error) {
 	}
 	s := &opsServer{listener: l, Registry: prometheus.NewRegistry(), ready: func(context.Context) error { return errors.New("starting") }}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "HTTP requests answered, by path and status code."}, []string{"path", "code"})
-	s.Registry.MustRegister(requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	s.Registry.MustRegister(requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), Program.gauge(),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mlmonitor_ready", Help: "1 while /ready answers 200."}, s.readyGauge))
 	mux := http.NewServeMux()
 	handle := func(path string, h http.Handler) {

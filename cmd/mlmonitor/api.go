@@ -33,7 +33,7 @@ Callers need a bearer token of API_OIDC_ISSUER; API_AUTH=off lets everybody in. 
 			if err := app.Load(&cfg, &topics, &model, &models, &a, &c); err != nil {
 				return err
 			}
-			a.Program = version
+			a.Program = app.Program.Version
 			return app.API(cmd.Context(), app.Logger(os.Stderr, &cfg, "api"), &cfg, &topics, &model, models, c.Group, a)
 		},
 	}

@@ -52,7 +52,7 @@ transaction has exactly one answer and each verdict one audit row; it exits 1 if
 				return err
 			}
 			defer logs.Close()
-			web.Program = version
+			web.Program = app.Program.Version
 			screen := newScreen(cmd.ErrOrStderr(), dc)
 			screen.open = open
 			summary, err := app.Demo(cmd.Context(), app.Logger(logs, &cfg, "demo"), &cfg, dc, c, a, web, screen.show)

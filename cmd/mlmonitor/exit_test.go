@@ -7,10 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	_ "modernc.org/sqlite"
+
+	"github.com/mlmonitor/mlmonitor/app"
 )
 
 // asProgram makes this test binary the program itself, with the coverage and race detector that it was built with.
@@ -51,7 +54,16 @@ func TestAWrongCommandLineExitsWith1AndOneLine(t *testing.T) {
 			t.Errorf("%v: code %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
 	}
-	if stdout, stderr, code := execute(t, nil, "--version"); code != 0 || stderr != "" || !strings.Contains(stdout, version) {
+}
+
+func TestVersionSaysWhichBuildThisIs(t *testing.T) {
+	stdout, stderr, code := execute(t, nil, "--version")
+	for _, want := range []string{"mlmonitor " + app.Program.Version, "commit    " + app.Program.Commit, "date      ", "go        " + runtime.Version(), "platform  " + runtime.GOOS + "/" + runtime.GOARCH} {
+		if !strings.Contains("\n"+stdout, "\n"+want) {
+			t.Errorf("--version lacks %q: %q", want, stdout)
+		}
+	}
+	if code != 0 || stderr != "" || strings.Count(stdout, "\n") != 5 {
 		t.Errorf("--version: code %d, %q, %q", code, stdout, stderr)
 	}
 }

@@ -11,10 +11,18 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mlmonitor/mlmonitor/app"
 )
 
-// version is set when the binary is built.
-var version = "dev"
+// What the linker sets: make build and make release do, and the Dockerfile.
+var (
+	version    = "dev"
+	commit     string
+	commitDate string // RFC 3339
+)
+
+func init() { app.Program = app.NewBuild(version, commit, commitDate) }
 
 // errFound ends a command that did its work and found a fault: it has said so already, only the exit code is left to set.
 var errFound = errors.New("")
@@ -39,12 +47,13 @@ verdict to an audit table exactly once.
 
 Configuration is environment variables: mlmonitor config lists them. Results go to standard output, logs to standard error.`,
 		Example:       "  mlmonitor demo --for 20s      everything in one process, nothing to install",
-		Version:       version,
+		Version:       app.Program.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          showHelp,
 	}
+	cmd.SetVersionTemplate(app.Program.String())
 	cmd.AddCommand(demoCommand(), scoreCommand(), auditCommand(), apiCommand(), produceCommand(), topicsCommand(), migrateCommand(),
 		deadLetterCommand(), modelCommand(), driftCommand(), replayCommand(), configCommand(), doctorCommand(), healthCommand())
 	return cmd

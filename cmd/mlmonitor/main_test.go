@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/mlmonitor/mlmonitor/app"
 )
 
 // invoke runs a command line in this process.
@@ -79,6 +83,53 @@ func TestConfigListsEveryVariable(t *testing.T) {
 	}
 	if strings.Contains(text+asJSON, "hunter2") || !strings.Contains(text, "KAFKA_SASL_PASSWORD_FILE") {
 		t.Error("a secret is shown, or its file not named")
+	}
+}
+
+func TestReferenceOfVariablesIsWhatTheCodeSays(t *testing.T) {
+	t.Setenv("KAFKA_SASL_PASSWORD", "hunter2")
+	t.Setenv("KAFKA_BROKERS", "elsewhere:9092")
+	want, _, err := invoke(t, "config", "--markdown")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(want, "hunter2") || strings.Contains(want, "elsewhere") {
+		t.Error("the reference has what is set now")
+	}
+	for _, v := range app.Variables() {
+		if !strings.Contains(want, "\n| `"+v.Name+"` | ") || v.Secret != strings.Contains(want, "\n| `"+v.Name+"` |  | **secret**, or `"+v.Name+"_FILE`") {
+			t.Errorf("the reference lacks %s, or does not say rightly whether it is secret", v.Name)
+		}
+	}
+	got, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/configuration.md is not what the code says: run make docs")
+	}
+	if _, _, err := invoke(t, "config", "--markdown", "--json"); err == nil {
+		t.Error("two formats at once")
+	}
+}
+
+// TestReferenceNamesTheRolesThatReadASection compares its words with what the roles load.
+func TestReferenceNamesTheRolesThatReadASection(t *testing.T) {
+	for _, role := range []string{"score", "audit", "api", "demo", "migrate", "topics"} {
+		source, err := os.ReadFile(role + ".go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, section := range app.Sections() {
+			config := reflect.TypeOf(section.Config).String()
+			if config == "drift.Config" {
+				continue // a part of consumer.Config, which not all who load it use
+			}
+			reads := regexp.MustCompile(`var \w+ ` + regexp.QuoteMeta(config)).Match(source)
+			if says := strings.Contains(section.Readers, "`"+role+"`"); says != reads {
+				t.Errorf("%s reads %q: %v, the reference says %v", role, section.Title, reads, says)
+			}
+		}
 	}
 }
 
