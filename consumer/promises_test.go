@@ -29,6 +29,7 @@ var promises = []struct {
 	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
 	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
 	{"AnOffsetFromBeforeTheLastAnswersIsNotBelieved", anOffsetFromBeforeTheLastAnswersIsNotBelieved},
+	{"NothingIsAnsweredBesideAnOpenTransaction", nothingIsAnsweredBesideAnOpenTransaction},
 	{"ACanaryDecidesForItsKeysAndIsTold", aCanaryDecidesForItsKeysAndIsTold},
 	{"AReplyIsTheAnswerAndInItsTransaction", aReplyIsTheAnswerAndInItsTransaction},
 	{"WithoutATopicOfRepliesScoringGoesOn", withoutATopicOfRepliesScoringGoesOn},

@@ -82,7 +82,10 @@ func (s *session) run(ctx, work context.Context) error {
 			}
 			continue
 		}
-		if err := s.vet(work); err != nil {
+		if err := s.vet(ctx, work); err != nil {
+			if ctx.Err() != nil {
+				return nil // what was read is read again by whoever comes
+			}
 			return err
 		}
 		if err := s.answer(work); err != nil {
