@@ -60,7 +60,7 @@ func Examine(ctx context.Context, cfg Config, prove Prove) []kafka.Finding {
 func examineAlias(ctx context.Context, client *MLflow, alias string, decides bool, prove Prove) []kafka.Finding {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	check := "model " + alias
+	check := "alias " + alias
 	v, err := client.ByAlias(ctx, alias)
 	var refused *APIError
 	switch {
@@ -88,7 +88,7 @@ func examineAlias(ctx context.Context, client *MLflow, alias string, decides boo
 
 // examineCache looks for the bundle that a scorer starts with while MLflow is away.
 func examineCache(cfg Config, prove Prove) kafka.Finding {
-	const check, mend = "model cache", "let a scorer run with this MODEL_CACHE_DIR while MLflow answers"
+	const check, mend = "bundle cache", "let a scorer run with this MODEL_CACHE_DIR while MLflow answers"
 	kept, err := lastGood(cfg.CacheDir)
 	if err != nil {
 		return kafka.Warned(check, fmt.Sprintf("%s has no last good bundle: no scorer starts from it without MLflow", cfg.CacheDir), mend)

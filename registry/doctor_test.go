@@ -36,10 +36,10 @@ func TestAnExaminationOfMLflow(t *testing.T) {
 		}
 	}
 	expect("mlflow", kafka.OK, cfg.TrackingURI)
-	expect("model champion", kafka.OK, "examples hold")
-	expect("model champion profile", kafka.OK, "features")
-	expect("model challenger", kafka.OK, "there is none")
-	expect("model cache", kafka.Warn, "no last good bundle")
+	expect("alias champion", kafka.OK, "examples hold")
+	expect("alias champion profile", kafka.OK, "features")
+	expect("alias challenger", kafka.OK, "there is none")
+	expect("bundle cache", kafka.Warn, "no last good bundle")
 	if left, _ := filepath.Glob(filepath.Join(kept, "*")); len(left) > 0 {
 		t.Errorf("the examination left %v", left)
 	}
@@ -51,14 +51,14 @@ func TestAnExaminationOfMLflow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect("model cache", kafka.OK, "last good bundle")
+	expect("bundle cache", kafka.OK, "last good bundle")
 	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	expect("model cache", kafka.Warn, "does not hold")
+	expect("bundle cache", kafka.Warn, "does not hold")
 
 	m.SetAlias(t.Context(), "challenger", "2")
-	expect("model challenger", kafka.OK, "version 2")
+	expect("alias challenger", kafka.OK, "version 2")
 	f.set(func(f *fake) {
 		f.tamper = func(name string, data []byte) []byte {
 			if strings.HasSuffix(name, "policy.yaml") {
@@ -67,10 +67,10 @@ func TestAnExaminationOfMLflow(t *testing.T) {
 			return data
 		}
 	})
-	expect("model champion", kafka.Fail, "policy.yaml")
-	expect("model challenger", kafka.Warn, "policy.yaml")
+	expect("alias champion", kafka.Fail, "policy.yaml")
+	expect("alias challenger", kafka.Warn, "policy.yaml")
 	f.set(func(f *fake) { f.tamper = nil; delete(f.aliases, "champion") })
-	expect("model champion", kafka.Fail, "no version")
+	expect("alias champion", kafka.Fail, "no version")
 	f.set(func(f *fake) { f.down = true })
 	expect("mlflow", kafka.Fail, "503")
 	cfg.CAFile = "gone.pem"

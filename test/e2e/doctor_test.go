@@ -30,7 +30,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(broken, "policy.yaml"), []byte("version: 1\nreview: 0.1\ndecline: 0.2\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{"model champion": true, "model challenger": true} // these need an MLflow that answers: package registry sees them
+	seen := map[string]bool{"alias champion": true, "alias challenger": true} // these need an MLflow that answers: package registry sees them
 	for _, c := range []struct {
 		name  string
 		env   []string
