@@ -19,7 +19,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki train image release release-check vulncheck docs secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki dr-drill train image release release-check vulncheck docs secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -168,6 +168,13 @@ test-keycloak: ## log in with a real Keycloak, as a service and in a browser; ta
 
 test-loki: ## parse the saved queries of deploy/loki with Loki's own parser, and run them over lines of real roles; compiles for minutes the first time
 	cd test/loki && go vet ./... && go test -count=1 ./...
+
+dr-drill: ## destroy database, registry and roles under load, bring them back from the backup, and verify everything; takes minutes
+	test/stack/kafka.sh install
+	test/stack/postgres.sh install
+	PYTHON=$(PYTHON) test/stack/mlflow.sh install
+	test/stack/apt.sh restic sqlite3
+	go test -count=1 -v -tags drill -run TestEverythingComesBack ./test/e2e | grep -v '"level"'
 
 .cache/venv-airflow/installed: deploy/airflow/requirements.txt
 	$(PYTHON) -m venv --clear .cache/venv-airflow

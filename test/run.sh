@@ -31,7 +31,7 @@ fetched=$(mktemp)
 fetching=$!
 
 step "vet"
-go vet -tags keycloak ./...
+go vet -tags keycloak,drill ./...
 (cd test/compose && go vet ./...)
 (cd test/kubernetes && go vet ./...)
 (cd deploy/grafana && go vet ./...)

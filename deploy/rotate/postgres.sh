@@ -7,7 +7,7 @@ set -euo pipefail
 umask 077
 role=${1:?usage: postgres.sh ROLE DIR} dir=${2:?usage: postgres.sh ROLE DIR}
 [[ $role =~ ^[a-z_]+$ ]] || { echo "postgres.sh: $role is no name of a role" >&2; exit 2; }
-for file in "$dir/${role}_password"; do [ -s "$file" ] || { echo "postgres.sh: $file is missing" >&2; exit 1; }; done
+[ -s "$dir/${role}_password" ] || { echo "postgres.sh: $dir/${role}_password is missing" >&2; exit 1; }
 
 # like FILE: what stands on standard input gets its place, with its owner and mode
 like() {

@@ -40,3 +40,6 @@ func (r *Registry) Start() error { return r.script.start(fmt.Sprintf("MLFLOW_POR
 
 // Kill ends the server by SIGKILL, with its workers.
 func (r *Registry) Kill() error { return r.script.call("kill9") }
+
+// Dir is where the server has its database, mlflow.db, and artifacts.
+func (r *Registry) Dir() string { return r.script.dir }
