@@ -19,7 +19,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki dr-drill train image release release-check vulncheck docs secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki dr-drill train image release release-check vulncheck docs stack-up stack-down certs secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -130,6 +130,15 @@ vulncheck: ## look the dependencies up in Go's database of vulnerabilities; fail
 docs: build ## write the parts of the documentation that come from the code
 	bin/mlmonitor config --markdown >bin/configuration.md
 	mv bin/configuration.md docs/
+
+stack-up: build ## start the stack of docker-compose.yml without containers, on loopback, in .cache/stack
+	deploy/stack/stack.sh up .cache/stack
+
+stack-down: ## end it; its data stay
+	deploy/stack/stack.sh down .cache/stack
+
+certs: ## make an authority of one's own and a certificate for NAMES in certs/; RENEW=1 makes another certificate
+	deploy/certs/certs.sh certs $(NAMES)
 
 secrets: ## make random passwords for docker-compose.yml in secrets/, once
 	@deploy/compose/secrets.sh secrets

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mlmonitor/mlmonitor/bundles"
+	"github.com/mlmonitor/mlmonitor/schemas"
+	"github.com/mlmonitor/mlmonitor/scorer"
+)
+
+// TestTheStackRunsWithoutContainers starts what `make stack-up` starts, twice, asks it over TLS, sees Prometheus see every role, and ends it.
+func TestTheStackRunsWithoutContainers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers")
+	}
+	dir, err := os.MkdirTemp("", "mlmonitor-stack") // Postgres runs as another user, who may not enter the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	const base = 16000 // below the ports that are given to whoever asks, and those of rig
+	stack := func(verb string) {
+		t.Helper()
+		cmd := exec.Command("../../deploy/stack/stack.sh", verb, dir)
+		cmd.Env = append(os.Environ(), "MLMONITOR="+binary, fmt.Sprintf("BASE_PORT=%d", base))
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.WaitDelay = 5 * time.Second // what it starts stays
+		if err := cmd.Run(); err != nil && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() != 0 {
+			t.Errorf("stack.sh %s: %v\n%s", verb, err, tail(out.String()))
+		}
+	}
+	defer os.RemoveAll(dir)
+	defer stack("down")
+	stack("up")
+	stack("up") // nothing is left to do
+	if t.Failed() {
+		t.FailNow()
+	}
+	pem, err := os.ReadFile(filepath.Join(dir, "nginx", "tls", "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	b, err := scorer.LoadBundle(bundles.Sample(), scorer.Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Post(fmt.Sprintf("https://localhost:%d/predict", base+7), "application/json", bytes.NewReader(b.Examples[0].Event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if v, parse := schemas.ParseVerdict(body); err != nil || parse != nil || v.Probability != b.Examples[0].Probability {
+		t.Errorf("%d %s: %v, %v", resp.StatusCode, body, err, parse)
+	}
+	eventually(t, time.Minute, "Prometheus sees every role", func() bool {
+		_, text := fetch(t, fmt.Sprintf("http://127.0.0.1:%d/api/v1/query?query=sum(up)", base+5))
+		var answer struct {
+			Data struct {
+				Result []struct{ Value [2]any }
+			}
+		}
+		return json.Unmarshal([]byte(text), &answer) == nil && len(answer.Data.Result) == 1 && answer.Data.Result[0].Value[1] == "6"
+	})
+}
