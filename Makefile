@@ -19,7 +19,7 @@ torture: ROUNDS = 40
 
 SCRIPTS := $(wildcard test/*.sh test/*/*.sh test/*/*/*.sh deploy/*/*.sh) .ci/run
 
-.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki dr-drill train image release release-check vulncheck docs stack-up stack-down certs secrets clean
+.PHONY: help build demo test test-fast lint bench-pipeline bench-latency bench-audit bench-rebalance bench-drift bench-soak bench-swap bench-replay bench-api bench-plots bench-forest dashboards load torture torture-teeth simulate fuzz test-airflow test-keycloak test-loki test-upgrade dr-drill train image release release-check vulncheck docs stack-up stack-down certs secrets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -177,6 +177,13 @@ test-keycloak: ## log in with a real Keycloak, as a service and in a browser; ta
 
 test-loki: ## parse the saved queries of deploy/loki with Loki's own parser, and run them over lines of real roles; compiles for minutes the first time
 	cd test/loki && go vet ./... && go test -count=1 ./...
+
+test-upgrade: ## run this program and that of PREVIOUS, a commit or tag, together, and then only that one
+	test/stack/kafka.sh install
+	test/stack/postgres.sh install
+	rm -rf .cache/previous && mkdir -p .cache/previous && git archive $(or $(PREVIOUS),$(error PREVIOUS names no version)) | tar -x -C .cache/previous
+	cd .cache/previous && CGO_ENABLED=0 go build -o mlmonitor ./cmd/mlmonitor
+	MLMONITOR_PREVIOUS=$(CURDIR)/.cache/previous/mlmonitor go test -count=1 -tags upgrade -run TestTwoVersions ./test/e2e
 
 dr-drill: ## destroy database, registry and roles under load, bring them back from the backup, and verify everything; takes minutes
 	test/stack/kafka.sh install

@@ -31,7 +31,7 @@ fetched=$(mktemp)
 fetching=$!
 
 step "vet"
-go vet -tags keycloak,drill ./...
+go vet -tags keycloak,drill,upgrade ./...
 (cd test/compose && go vet ./...)
 (cd test/kubernetes && go vet ./...)
 (cd deploy/grafana && go vet ./...)

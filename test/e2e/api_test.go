@@ -173,6 +173,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 
 	snippets(t, urls[0], lines[0], onTopic)
 
+	atOnce(t, urls)
 	idle(t, apis[1], urls[1], lines[1])
 
 	// What a contract refuses, what if, and the auditor.
@@ -188,6 +189,55 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	if out := mustRun(t, s.env, "replay", "--verify"); strings.Contains(out, "DIFFERS") {
 		t.Errorf("replay says %s", out)
 	}
+}
+
+// atOnce has two instances asked for the same transactions at the same moment: each answers with a verdict that the audit has, and whoever asks afterwards, an instance that knows nothing of it too, gets one of them.
+func atOnce(t *testing.T, urls []string) {
+	t.Helper()
+	events := filepath.Join(t.TempDir(), "more.jsonl")
+	mustRun(t, nil, "produce", "--count", "30", "--first", "100000", "--customers", "200", "--out", events)
+	text, err := os.ReadFile(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(url string, event []byte) string {
+		resp, err := http.Post(url+"/predict", "application/json", bytes.NewReader(event))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("%d %s %v", resp.StatusCode, body, err)
+		}
+		return string(body)
+	}
+	twice := 0
+	for event := range bytes.Lines(text) {
+		var answers [2]string
+		var both sync.WaitGroup
+		for i, url := range urls {
+			both.Go(func() { answers[i] = ask(url, event) })
+		}
+		both.Wait()
+		v, err := schemas.ParseVerdict([]byte(answers[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var recorded string
+		eventually(t, 30*time.Second, "the audit has both", func() bool {
+			_, recorded = fetch(t, urls[0]+"/verdicts/"+string(v.TransactionID))
+			return strings.Contains(recorded, answers[0]) && strings.Contains(recorded, answers[1])
+		})
+		if answers[0] != answers[1] {
+			twice++
+		}
+		if again := ask(urls[0], event); again != answers[0] {
+			t.Errorf("asked again, the first says %s, before %s", again, answers[0])
+		}
+	}
+	t.Logf("%d of 30 transactions that two instances got at once were published twice", twice)
 }
 
 // idle holds ten thousand connections open that ask nothing more, and has a transaction decided beside them.

@@ -66,6 +66,7 @@ func tail(s string) string {
 // process is a role that is started again when it ends, as a supervisor would.
 type process struct {
 	t     *testing.T
+	what  string // the program
 	role  string
 	env   []string
 	url   string // of the operations pages
@@ -79,7 +80,13 @@ type process struct {
 // supervise starts a role. port is that of its operations pages.
 func supervise(t *testing.T, role, instance string, port int, env []string) *process {
 	t.Helper()
-	p := &process{t: t, role: role, url: fmt.Sprintf("http://127.0.0.1:%d", port), log: filepath.Join(t.TempDir(), role+".log"),
+	return superviseProgram(t, binary, role, instance, port, env)
+}
+
+// superviseProgram is supervise of another build.
+func superviseProgram(t *testing.T, program, role, instance string, port int, env []string) *process {
+	t.Helper()
+	p := &process{t: t, what: program, role: role, url: fmt.Sprintf("http://127.0.0.1:%d", port), log: filepath.Join(t.TempDir(), role+".log"),
 		env: append(os.Environ(), append(env, "INSTANCE_ID="+instance, fmt.Sprintf("OPS_PORT=%d", port))...)}
 	p.start()
 	t.Cleanup(func() {
@@ -100,7 +107,7 @@ func (p *process) start() {
 		return
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, p.role)
+	cmd := exec.Command(p.what, p.role)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
