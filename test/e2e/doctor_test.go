@@ -47,7 +47,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{"an expired certificate", []string{"API_TLS_CERT_FILE=" + certificate, "API_TLS_KEY_FILE=" + key}, "certificate API_TLS_CERT_FILE", "has expired", "lag"},
 		{"another's key", []string{"API_TLS_CERT_FILE=" + certificate, "API_TLS_KEY_FILE=" + anothers}, "certificate API_TLS_CERT_FILE", "does not match", "lag"},
 		{"a bundle that was changed", []string{"BUNDLE_DIR=" + broken}, "bundle", "policy.yaml", "lag"},
-		{"MLflow is away", []string{"BUNDLE_DIR=", "MLFLOW_TRACKING_URI=http://127.0.0.1:1", "MODEL_CACHE_DIR=" + t.TempDir()}, "mlflow", "refused", "model cache"},
+		{"MLflow is away", []string{"BUNDLE_DIR=", "MLFLOW_TRACKING_URI=http://127.0.0.1:1", "MODEL_CACHE_DIR=" + t.TempDir()}, "mlflow", "refused", "bundle cache"},
 		{"a wrong setting", []string{"AUDIT_BATCH_RECORDS=0"}, "configuration", "AUDIT_BATCH_RECORDS", "audit.database"},
 	} {
 		env := append(well[:len(well):len(well)], c.env...)
