@@ -106,7 +106,7 @@ func diagnose(now time.Time, demoDir string) (found []kafka.Finding, parts []par
 				return found
 			}
 			if group {
-				found = append(found, consumer.Examine(ctx, &topics, c.Group)...)
+				found = append(found, consumer.Examine(ctx, &topics, c.Group, 3*c.TxnTimeout)...)
 			}
 			if writes {
 				found = append(found, audit.ExamineLag(ctx, &topics, a)...)

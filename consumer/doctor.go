@@ -2,10 +2,13 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 )
@@ -13,8 +16,8 @@ import (
 // checkTimeout bounds one question to the brokers.
 const checkTimeout = 10 * time.Second
 
-// Examine checks a group of scorers: what this user may do, who is in the group, and how far it is behind.
-func Examine(ctx context.Context, topics *kafka.Config, group string) []kafka.Finding {
+// Examine checks a group of scorers: what this user may do, who is in the group, how far it is behind, and whether a transaction hangs on what it writes: one whose last record is older than quiet.
+func Examine(ctx context.Context, topics *kafka.Config, group string, quiet time.Duration) []kafka.Finding {
 	right, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	found := []kafka.Finding{kafka.ExamineRights(right, topics, "score", rights(topics, group))}
@@ -24,7 +27,22 @@ func Examine(ctx context.Context, topics *kafka.Config, group string) []kafka.Fi
 	if err != nil {
 		return append(found, kafka.Warned("scorers", err.Error(), "let this user Describe the group and the topic, and see the findings above"))
 	}
-	return append(found, judgeGroup(g)...)
+	return append(append(found, judgeGroup(g)...), examineTransactions(ctx, topics, group, quiet))
+}
+
+func examineTransactions(ctx context.Context, topics *kafka.Config, group string, quiet time.Duration) kafka.Finding {
+	const check, mend = "hanging transactions", "`mlmonitor topics unblock` says what each was, with --apply it ends it so; as an administrator"
+	hanging, err := Unblock(ctx, topics, group, quiet, false)
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return kafka.Skipped(check, "this user may not look at "+offsetsTopic)
+	case err != nil:
+		return kafka.Warned(check, err.Error(), "see the findings above")
+	case len(hanging) > 0:
+		first := hanging[0].Partitions[0]
+		return kafka.Failed(check, fmt.Sprintf("%d, such as that from offset %d of %s partition %d: readers wait there, and scorers too", len(hanging), first.Offset, first.Topic, first.Partition), mend)
+	}
+	return kafka.Good(check, "none on the topics of answers and among the group's offsets")
 }
 
 // judgeGroup: inputs that wait while nobody reads them are a warning, not a fault of this environment: the scorers may be about to start.

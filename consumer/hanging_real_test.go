@@ -128,6 +128,17 @@ func TestTransactionsThatHangAreEndedAsTheyWere(t *testing.T) {
 	if len(what) != 3 || !what[committed] || what[undecided] || what[again] {
 		t.Errorf("found %+v", found)
 	}
+	told := func() kafka.State {
+		for _, f := range Examine(t.Context(), &c.topics, c.group, time.Minute) {
+			if f.Check == "hanging transactions" {
+				return f.State
+			}
+		}
+		return "nothing"
+	}
+	if state := told(); state != kafka.Fail {
+		t.Errorf("doctor says %s", state)
+	}
 	if _, err := Unblock(t.Context(), &c.topics, c.group, time.Minute, true); err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +159,9 @@ func TestTransactionsThatHangAreEndedAsTheyWere(t *testing.T) {
 	})
 	if seen[committed] != 1 || seen[undecided] != 0 || seen[again] != 1 {
 		t.Errorf("readers see, by partition, %v", seen)
+	}
+	if state := told(); state != kafka.OK {
+		t.Errorf("afterwards doctor says %s", state)
 	}
 	if left, err := Unblock(t.Context(), &c.topics, c.group, time.Minute, false); err != nil || len(left) != 0 {
 		t.Errorf("left: %+v, %v", left, err)
