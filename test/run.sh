@@ -44,7 +44,7 @@ chmod 711 "$servers" # Postgres runs as a user of its own
 emulated=
 finish() {
   [ -z "$emulated" ] || kill "$emulated" 2>/dev/null || true
-  [ ! -f "$servers/alone.pid" ] || pkill -P "$(cat "$servers/alone.pid")" 2>/dev/null || true
+  for line in "$servers"/*.pid; do [ ! -f "$line" ] || pkill -P "$(cat "$line")" 2>/dev/null || true; done
   test/stack/kafka.sh stop "$servers/kafka" || true
   test/stack/postgres.sh stop "$servers/postgres" || true
   rm -rf "$servers"
@@ -97,29 +97,34 @@ cat "$servers/arm64.log"
 step "Go tests"
 go build -o "$servers/tally" ./test/tally
 go build -race ./...
-# Packages run one after the other: some measure time, or start three Kafka nodes, and share two cores. Beside them, and after them in line for the processor, those run that need
-# no servers.
-served=("$@") alone=()
+# Three lines of packages, each one after the other: what starts whole clusters and mostly waits for them, what shares one Kafka and one Postgres, and, behind both in line for the processor, what needs no
+# servers.
+served=("$@") whole=() alone=()
 if [ "$*" = ./... ]; then
-  pattern='/(scorer|schemas|drift|reports|producer|replay/metrics|test/simulation|test/tally|test/bench)(/|$)'
-  mapfile -t served < <(go list ./... | grep -vE "$pattern")
-  mapfile -t alone < <(go list ./... | grep -E "$pattern")
+  clusters='/test/(e2e|torture|alerts|rig)$'
+  pure='/(scorer|schemas|drift|reports|producer|replay/metrics|test/simulation|test/tally|test/bench|test/torture/wire)(/|$)'
+  mapfile -t whole < <(go list ./... | grep -E "$clusters")
+  mapfile -t alone < <(go list ./... | grep -vE "$clusters" | grep -E "$pure")
+  mapfile -t served < <(go list ./... | grep -vE "$clusters" | grep -vE "$pure")
 fi
 # Simulations of one goroutine have nothing for the race detector, which makes them ten times as long.
 simulations='AtTheStatedRate|RaisesFewAlarms'
+in_line() {
+  [ $# = 0 ] || go test -json -race -p 1 -timeout 30m -skip "$simulations" "$@" || true # the tally finds what failed
+}
 without_servers() {
-  [ ${#alone[@]} = 0 ] || nice -n 15 go test -json -race -p 1 -timeout 30m -skip "$simulations" "${alone[@]}" || true
-  nice -n 15 go test -json -run "$simulations" ./drift ./test/bench/drift || true
-  (cd test/compose && nice -n 15 go test -json ./...) || true
-  (cd test/kubernetes && nice -n 15 go test -json ./...) || true
-  (cd deploy/grafana && nice -n 15 go test -json ./...) || true
+  in_line "${alone[@]}"
+  go test -json -run "$simulations" ./drift ./test/bench/drift || true
+  for module in test/compose test/kubernetes deploy/grafana; do (cd "$module" && go test -json ./...) || true; done
 }
 {
-  without_servers >"$servers/alone.json" 2>&1 &
+  in_line "${whole[@]}" >"$servers/whole.json" 2>&1 &
+  echo $! >"$servers/whole.pid"
+  (renice -n 15 -p "$BASHPID" >/dev/null && without_servers) >"$servers/alone.json" 2>&1 &
   echo $! >"$servers/alone.pid"
-  go test -json -race -p 1 -timeout 20m -skip "$simulations" "${served[@]}" || true # the tally finds what failed
+  in_line "${served[@]}"
   wait # for the others
-  cat "$servers/alone.json"
+  cat "$servers/whole.json" "$servers/alone.json"
 } | "$servers/tally" -junit "$report" || failed=1
 
 [ -z "$failed" ] || exit 1
