@@ -94,7 +94,7 @@ const views = {
       if (!last) return;
       const window = seconds.slice(-10), mean = (f) => window.reduce((sum, s) => sum + f(s), 0) / window.length;
       const all = (s) => s.verdicts.approve + s.verdicts.review + s.verdicts.decline;
-      const total = mean(all), share = (d) => (total > 0 ? percent(mean((s) => s.verdicts[d]) / total) : '–');
+      const total = mean(all), share = (d) => (total > 0 ? (100 * mean((s) => s.verdicts[d]) / total).toFixed(1) + ' %' : '–');
       const behind = replicas && replicas.partitions.reduce((sum, p) => sum + p.behind, 0);
       const quiet = total === 0;
       cards.replaceChildren(
