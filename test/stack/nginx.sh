@@ -42,7 +42,7 @@ start() {
   # Ports and addresses are this machine's; all else is as it is shipped.
   sed -e "s/listen 8443 /listen 127.0.0.1:${NGINX_PORT:-18443} /" -e "s/listen 8080;/listen 127.0.0.1:${NGINX_HTTP_PORT:-18080};/" -e "s:/dev/stdout:access.log:" \
     "$here/../../deploy/nginx/nginx.conf" >"$dir/nginx.conf"
-  for upstream in ${UPSTREAMS:?name the replicas}; do echo "server $upstream max_fails=1 fail_timeout=2s;"; done >"$dir/upstream.conf"
+  for upstream in ${UPSTREAMS:?name the replicas}; do echo "server $upstream max_fails=20 fail_timeout=1s;"; done >"$dir/upstream.conf"
   [ -z "${OWNER_PID:-}" ] || "$here/watch.sh" "$OWNER_PID" "$0" "$dir"
   if running "$dir" >/dev/null; then return; fi
   nginx -p "$dir" -c "$dir/nginx.conf" -t -q 2>"$dir/log" || { cat "$dir/log" >&2; die "the configuration does not hold"; }
