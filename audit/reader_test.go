@@ -201,3 +201,41 @@ func TestAPageOfVerdictsIsReadFromTheIndex(t *testing.T) {
 		t.Errorf("%v\n%s", err, plan)
 	}
 }
+
+// TestAVerdictIsFoundByTheIndexOfItsId, also in a partition that is full and was never analysed, as that of every new day: the order that is asked for must not lead to another index.
+func TestAVerdictIsFoundByTheIndexOfItsId(t *testing.T) {
+	b := onPostgres(t)
+	owner, err := pgx.Connect(t.Context(), b.owner.DatabaseURL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(t.Context())
+	if _, err := owner.Exec(t.Context(), `INSERT INTO verdicts (topic, partition, "offset", published_at, transaction_id, decision, probability, margin, bundle_name, bundle_version, bundle_digest, event_time, source_topic, source_partition, source_offset, payload)
+		SELECT 'out', 0, n, now(), 'tx-' || n, 'approve', 0, 0, 'b', '1', 'd', now(), 'in', 0, n, ('"' || repeat('x', 400) || '"')::json FROM generate_series(1, 100000) n`); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenReader(t.Context(), "API_DATABASE_URL", b.owner.DatabaseURL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	conn, err := r.(*postgresReader).pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for range 8 { // after five the server may take a plan for any id
+		rows, err := conn.Query(t.Context(), "EXPLAIN SELECT payload::text, topic, partition, \"offset\", published_at FROM verdicts"+byID, "nobody", 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan := strings.Join(lines, "\n")
+		if err != nil || strings.Contains(plan, "published_at_idx") || !strings.Contains(plan, "transaction_id_idx") {
+			t.Fatalf("%v\n%s", err, plan)
+		}
+	}
+	if found, err := r.Find(t.Context(), "tx-777", 5); err != nil || len(found) != 1 || found[0].Offset != 777 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
