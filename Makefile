@@ -44,7 +44,7 @@ lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfile, the com
 	cd deploy/grafana && go vet ./... && go test ./...
 	test/stack/apt.sh shellcheck
 	shellcheck $(SCRIPTS)
-	.cache/venv-lint/bin/hadolint Dockerfile
+	.cache/venv-lint/bin/hadolint Dockerfile deploy/mlflow/Dockerfile
 
 OTHERS := $(if $(filter all,$(PEERS)),.cache/bench-peers/made)
 
