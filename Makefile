@@ -181,9 +181,10 @@ test-loki: ## parse the saved queries of deploy/loki with Loki's own parser, and
 test-upgrade: ## run this program and that of PREVIOUS, a commit or tag, together, and then only that one
 	test/stack/kafka.sh install
 	test/stack/postgres.sh install
-	rm -rf .cache/previous && mkdir -p .cache/previous && git archive $(or $(PREVIOUS),$(error PREVIOUS names no version)) | tar -x -C .cache/previous
-	cd .cache/previous && CGO_ENABLED=0 go build -o mlmonitor ./cmd/mlmonitor
-	MLMONITOR_PREVIOUS=$(CURDIR)/.cache/previous/mlmonitor go test -count=1 -tags upgrade -run TestTwoVersions ./test/e2e
+	# Its source stands elsewhere: here the tests of this one would read it.
+	source=$$(mktemp -d) && trap 'rm -rf "$$source"' EXIT && git archive $(or $(PREVIOUS),$(error PREVIOUS names no version)) | tar -x -C "$$source" && \
+	  (cd "$$source" && CGO_ENABLED=0 go build -o mlmonitor ./cmd/mlmonitor) && \
+	  MLMONITOR_PREVIOUS=$$source/mlmonitor go test -count=1 -tags upgrade -run TestTwoVersions ./test/e2e
 
 dr-drill: ## destroy database, registry and roles under load, bring them back from the backup, and verify everything; takes minutes
 	test/stack/kafka.sh install
