@@ -18,6 +18,7 @@ const (
 	recentEach    = 20          // verdicts named in each second
 	lingerAfter   = time.Minute // the last watcher has gone: a page that is loaded again finds its curves
 	followPause   = time.Second // after a failure
+	probeEvery    = 2 * time.Second
 	streamsAtMost = 10 * time.Minute
 )
 
@@ -52,6 +53,7 @@ type RecentLine struct {
 // live counts what the topics say while somebody watches; otherwise it reads nothing.
 type live struct {
 	follow Follow
+	ready  func(context.Context) error // of the brokers: who follows a topic of brokers that are away is told nothing
 	log    *slog.Logger
 
 	mu        sync.Mutex
@@ -64,8 +66,8 @@ type live struct {
 	latencies Latencies
 }
 
-func newLive(follow Follow, log *slog.Logger) *live {
-	return &live{follow: follow, log: log, watchers: map[chan Figures]bool{}}
+func newLive(follow Follow, ready func(context.Context) error, log *slog.Logger) *live {
+	return &live{follow: follow, ready: ready, log: log, watchers: map[chan Figures]bool{}}
 }
 
 var errTooManyWatchers = errors.New("too many watch already")
@@ -89,6 +91,7 @@ func (l *live) watch() (last []Figures, each <-chan Figures, leave func(), err e
 		l.latencies.Reset()
 		go l.read(ctx)
 		go l.tick(ctx)
+		go l.probe(ctx)
 	}
 	return append([]Figures{}, l.last...), mine, func() { l.leave(mine) }, nil
 }
@@ -120,14 +123,32 @@ func (l *live) read(ctx context.Context) {
 			return
 		}
 		l.log.Warn("the topics cannot be followed", "error", err)
-		l.mu.Lock()
-		l.following = false
-		l.mu.Unlock()
+		l.mark(false)
 		select {
 		case <-ctx.Done():
 		case <-time.After(followPause):
 		}
 	}
+}
+
+// probe asks the brokers while somebody watches: quiet topics and absent brokers look alike.
+func (l *live) probe(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(probeEvery):
+		}
+		asked, cancel := context.WithTimeout(ctx, probeEvery)
+		l.mark(l.ready(asked) == nil)
+		cancel()
+	}
+}
+
+func (l *live) mark(following bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.following = following
 }
 
 func (l *live) verdict(r *kafka.Record) {
@@ -138,7 +159,6 @@ func (l *live) verdict(r *kafka.Record) {
 	l.latencies.Add(time.Since(r.Timestamp))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.following = true
 	switch v.Decision {
 	case schemas.Approve:
 		l.now.Verdicts.Approve++
@@ -188,6 +208,9 @@ func (l *live) tell(at time.Time) {
 		recent = append(recent, f.Recent[i])
 	}
 	f.Recent, l.now = recent, Figures{}
+	if n := len(l.last); n > 0 {
+		l.last[n-1].Recent = []RecentLine{} // who comes later is shown the latest only
+	}
 	if l.last = append(l.last, f); len(l.last) > keptSeconds {
 		l.last = append([]Figures{}, l.last[len(l.last)-keptSeconds:]...)
 	}

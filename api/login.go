@@ -12,6 +12,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/time/rate"
 )
 
 // login is the page's: OpenID Connect's authorization code flow with PKCE (RFC 7636), made by this server, so that no script ever holds a token. The access token
@@ -22,6 +23,7 @@ type login struct {
 	tokens   *tokens
 	client   *http.Client
 	secure   bool
+	rate     *rate.Limiter // of exchanges: anybody may come with a code, and each asks the issuer
 }
 
 const (
@@ -37,6 +39,7 @@ func newLogin(cfg *Config, t *tokens) *login {
 			RedirectURL: strings.TrimSuffix(cfg.PublicURL, "/") + callbackPath, Scopes: strings.Fields(cfg.LoginScopes)},
 		identity: t.of(cfg.ClientID),
 		tokens:   t, client: &http.Client{Timeout: 10 * time.Second}, secure: strings.HasPrefix(cfg.PublicURL, "https://"),
+		rate: rate.NewLimiter(10, 20),
 	}
 }
 
@@ -97,6 +100,9 @@ func (l *login) exchange(r *http.Request) (token string, age time.Duration, err 
 	}
 	if refused := query.Get("error"); refused != "" {
 		return "", 0, fmt.Errorf("the issuer refuses: %.100q", refused)
+	}
+	if !l.rate.Allow() {
+		return "", 0, errors.New("too many logins at once")
 	}
 	ctx, cancel := context.WithTimeout(oidc.ClientContext(r.Context(), l.client), 10*time.Second)
 	defer cancel()

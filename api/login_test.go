@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ type provider struct {
 	nonce, audience, scope, error string
 	expired                       bool
 	padding                       int
+	exchanges                     atomic.Int64
 
 	mu    sync.Mutex
 	codes map[string]url.Values
@@ -70,6 +72,7 @@ func (p *provider) authorize(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *provider) exchange(w http.ResponseWriter, r *http.Request) {
+	p.exchanges.Add(1)
 	p.mu.Lock()
 	q, ok := p.codes[r.FormValue("code")]
 	delete(p.codes, r.FormValue("code"))
@@ -272,4 +275,19 @@ func location(t *testing.T, client *http.Client, address string) string {
 	}
 	resp.Body.Close()
 	return resp.Header.Get("Location")
+}
+
+// TestTheIssuerIsNotFloodedWithCodes: anybody may come with a code and a state of his own making.
+func TestTheIssuerIsNotFloodedWithCodes(t *testing.T) {
+	p := newProvider(t)
+	server := site(t, p)
+	for range 100 {
+		_, text := status1(t, http.DefaultClient, "GET", server.URL+callbackPath+"?code=guess&state=mine", "Cookie", flowCookie+"=mine.nonce.verifier")
+		if !strings.Contains(text, "/#/login-failed") {
+			t.Fatalf("%.100s", text)
+		}
+	}
+	if n := p.exchanges.Load(); n < 1 || n > 40 {
+		t.Errorf("the issuer was asked %d times", n)
+	}
 }

@@ -41,7 +41,7 @@ func (s *Server) servePage(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
 		accessOf(r.Context()).operation = "ready"
-		if s.Ready(r.Context()) != nil { // why is on the operations port
+		if _, err := s.readiness.get(r.Context()); err != nil { // why is on the operations port
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 			return
 		}

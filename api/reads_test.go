@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -368,7 +369,7 @@ func TestWhoWatchesSeesEachSecond(t *testing.T) {
 
 func TestNobodyWatchingReadsNothing(t *testing.T) {
 	s := &stage{fail: make(chan error)}
-	l := newLive(s.follow, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	l := newLive(s.follow, (&oracle{}).Ready, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	_, _, leave, err := l.watch()
 	if err != nil {
 		t.Fatal(err)
@@ -432,4 +433,69 @@ func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}
+}
+
+// TestQuietTopicsAndAbsentBrokersAreToldApart: who follows the topics of brokers that are away gets no error, only nothing.
+func TestQuietTopicsAndAbsentBrokersAreToldApart(t *testing.T) {
+	var away atomic.Bool
+	ready := func(context.Context) error {
+		if away.Load() {
+			return errors.New("no broker")
+		}
+		return nil
+	}
+	l := newLive((&stage{}).follow, ready, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	_, each, leave, err := l.watch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.rest()
+	defer leave()
+	for _, gone := range []bool{false, true, false} {
+		away.Store(gone)
+		deadline := time.After(15 * time.Second)
+		for told := gone; told == gone; {
+			select {
+			case f := <-each:
+				told = f.Following
+			case <-deadline:
+				t.Fatalf("with brokers away %v, following is still %v", gone, told)
+			}
+		}
+	}
+}
+
+// TestALateWatcherIsNotToldEveryVerdict: what is kept of past seconds is small.
+func TestALateWatcherIsNotToldEveryVerdict(t *testing.T) {
+	l := newLive((&stage{}).follow, (&oracle{}).Ready, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	for range 3 {
+		l.now.Recent = make([]RecentLine, recentEach)
+		l.tell(time.Now())
+	}
+	for i, f := range l.last {
+		if want := map[int]int{2: recentEach}[i]; len(f.Recent) != want {
+			t.Errorf("second %d names %d verdicts", i, len(f.Recent))
+		}
+	}
+}
+
+// FuzzSearch: whatever the cursor and the filters say, a search is refused or handed on; it breaks nothing.
+func FuzzSearch(f *testing.F) {
+	f.Add("bnVsbA", "decline", "sha256:ab", "0.5", "2026-01-01T00:00:00Z")
+	f.Add("eyJhdCI6IjAwMDAtMDEtMDFUMDA6MDA6MDBaIiwidCI6IlxuIiwicCI6LTEsIm8iOi0xfQ", "", "\x00", "-1", "x")
+	audit := &shelf{n: 3}
+	s, err := New(context.Background(), Config{Auth: "off", Timeout: time.Second, Rate: 1e9, ClientRate: 1e9, Remember: 10}, &oracle{}, func() InForce { return InForce{Champion: loaded()} }, Sources{Search: audit.search},
+		slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, cursor, decision, bundle, probability, from string) {
+		audit.asked = nil
+		q := url.Values{"cursor": {cursor}, "decision": {decision}, "bundle": {bundle}, "min_probability": {probability}, "from": {from}}
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/verdicts?"+q.Encode(), nil))
+		if w.Code != 200 && w.Code != 422 || w.Code == 422 && len(audit.asked) != 0 || !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%d %s, asked %+v", w.Code, w.Body, audit.asked)
+		}
+	})
 }

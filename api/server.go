@@ -62,8 +62,9 @@ type Server struct {
 	models    *cached[[]ModelChange]
 	letters   *cached[[]DeadLetter]
 	replicas  *cached[*Replicas]
-	reporting chan struct{} // holds one while a report is made
-	closing   chan struct{} // closed when the server ends: streams do not end by themselves
+	readiness *cached[struct{}] // anybody may ask: the brokers are asked once for all
+	reporting chan struct{}     // holds one while a report is made
+	closing   chan struct{}     // closed when the server ends: streams do not end by themselves
 
 	mu    sync.Mutex
 	hands *hands // of the champion that was last asked for
@@ -95,11 +96,12 @@ const Version = "1.0.0"
 func New(ctx context.Context, cfg Config, asker Asker, inForce func() InForce, sources Sources, log *slog.Logger, reg prometheus.Registerer) (*Server, error) {
 	s := &Server{cfg: cfg, asker: asker, inForce: inForce, sources: sources, log: log, limits: newLimits(cfg.Rate, cfg.ClientRate), recent: newRecent(cfg.Remember), metrics: newMetrics(reg),
 		reporting: make(chan struct{}, 1), closing: make(chan struct{})}
-	s.live = newLive(sources.Follow, log)
+	s.live = newLive(sources.Follow, asker.Ready, log)
 	s.drift = newCached(driftFresh, s.latestWindow)
 	s.models = newCached(modelsFresh, sources.Models)
 	s.letters = newCached(lettersFresh, func(ctx context.Context) ([]DeadLetter, error) { return sources.DeadLetters(ctx, maxLetters) })
 	s.replicas = newCached(replicasFresh, sources.Replicas)
+	s.readiness = newCached(time.Second, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.asker.Ready(ctx) })
 	var err error
 	if s.proxies, err = parseProxies(cfg.TrustedProxies); err != nil {
 		return nil, err

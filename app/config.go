@@ -165,7 +165,11 @@ func again(name string) func() (kafka.Secret, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s_FILE: %w", name, err)
 		}
-		return kafka.Secret(strings.TrimRight(string(data), "\r\n")), nil
+		text := strings.TrimRight(string(data), "\r\n")
+		if text == "" { // it is being written: to log in without a password would be refused for good
+			return "", fmt.Errorf("%s_FILE: %s is empty", name, file)
+		}
+		return kafka.Secret(text), nil
 	}
 }
 

@@ -235,3 +235,39 @@ func TestTheDemoNeedsNoVariable(t *testing.T) {
 		t.Errorf("instances %q, %q", l.Instance, a.Instance)
 	}
 }
+
+// TestASecretInAFileIsReadAgain: another one is taken, one that is gone or half written is an error, and a pipe, which can be read once, is not read again.
+func TestASecretInAFileIsReadAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	t.Setenv("KAFKA_SASL_PASSWORD_FILE", file)
+	if again("KAFKA_SASL_PASSWORD") != nil {
+		t.Error("a file that is not there is read again")
+	}
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first\n")
+	now := again("KAFKA_SASL_PASSWORD")
+	for _, c := range []struct{ text, want string }{{"first\n", "first"}, {"second", "second"}, {"", ""}, {"\n", ""}, {strings.Repeat("x", maxSecretFile+1), ""}, {"third", "third"}} {
+		write(c.text)
+		got, err := now()
+		if got.Reveal() != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("%.10q: %.10q, %v", c.text, got.Reveal(), err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := now(); err == nil {
+		t.Error("a file that is gone is read")
+	}
+	if err := syscall.Mkfifo(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again("KAFKA_SASL_PASSWORD") != nil {
+		t.Error("a pipe is read again")
+	}
+}

@@ -122,12 +122,16 @@ func lastDeadLetters(ctx context.Context, topics *kafka.Config, most int) ([]api
 // maxModelChanges is how many are told.
 const maxModelChanges = 200
 
-// eachModelEvent reads the topic of models.
+// mostModelEvents bounds what is read of a topic that never expires; a member that has said nothing for so long is shown without a bundle.
+const mostModelEvents = 10_000
+
+// eachModelEvent reads the end of the topic of models.
 func eachModelEvent(ctx context.Context, topics *kafka.Config, each func(*kafka.Record, *schemas.ModelEvent)) error {
 	r, err := kafka.Whole(ctx, topics, topics.Models)
 	if err != nil {
 		return err
 	}
+	r.Latest(mostModelEvents)
 	return kafka.Read(ctx, topics, topics.Models, r, func(rec *kafka.Record) error {
 		e, err := schemas.ParseModelEvent(rec.Value)
 		if err != nil {
