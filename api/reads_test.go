@@ -195,7 +195,7 @@ func TestDriftIsMeasuredOnceForAllWhoAsk(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // so that all wait for the one measurement; fewer would prove less, not fail
 	close(hold)
 	all.Wait()
 	if resp, body := get(t, server.URL+"/drift/report"); resp.StatusCode != 200 || !strings.Contains(body, `"psi_critical":null`) || resp.Header.Get("Content-Type") != "application/json" {

@@ -44,7 +44,7 @@ func anOffsetFromBeforeTheLastAnswersIsNotBelieved(t *testing.T, c *cluster) {
 		err := again.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), errStale.Error())
 	})
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // for answers that must not come
 	if err := again.end(t); err != nil {
 		t.Fatal(err)
 	}
