@@ -1,32 +1,23 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"text/tabwriter"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/spf13/cobra"
 
 	"github.com/mlmonitor/mlmonitor/app"
-	"github.com/mlmonitor/mlmonitor/consumer"
 	"github.com/mlmonitor/mlmonitor/drift"
 	"github.com/mlmonitor/mlmonitor/kafka"
-	"github.com/mlmonitor/mlmonitor/registry"
 	"github.com/mlmonitor/mlmonitor/replay"
 	"github.com/mlmonitor/mlmonitor/replay/metrics"
-	"github.com/mlmonitor/mlmonitor/scorer"
 )
 
 // replayFlags are those of replay.
@@ -307,247 +298,4 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 		return attach(cmd, report, candidate)
 	}
 	return nil
-}
-
-// writeReport writes the page, and prints the JSON or the words.
-func writeReport(cmd *cobra.Command, r *replay.Report, out string, asJSON bool) error {
-	if out != "" {
-		var page bytes.Buffer
-		if err := r.HTML(&page); err != nil {
-			return err
-		}
-		if err := os.WriteFile(out, page.Bytes(), 0o644); err != nil {
-			return err
-		}
-	}
-	if asJSON {
-		return printJSON(cmd, r)
-	}
-	w := cmd.OutOrStdout()
-	for _, line := range r.Words {
-		fmt.Fprintln(w, line)
-	}
-	if out != "" {
-		fmt.Fprintf(w, "report    %s\n", out)
-	}
-	return nil
-}
-
-// writePolicy writes the suggestion as a bundle has its policy.
-func writePolicy(name string, r *replay.Report) error {
-	s := r.Suggest
-	if s == nil {
-		return errors.New("--policy: no policy can be suggested: --labels and --costs are needed, and mature transactions with labels")
-	}
-	text := fmt.Sprintf(`# Suggested by a replay of %s, %s to %s, under %s %s: of the policies within the capacity it would have cost least, %.0f.
-# 95 %% intervals, over customers: review %.4g to %.4g, decline %.4g to %.4g. It is fitted to these transactions: on others it will cost more.
-version: 1
-review: %v
-decline: %v
-`, r.Settings.Source, r.From.Format(time.DateOnly), r.To.Format(time.DateOnly), r.Candidate.Name, r.Candidate.Version, s.Cost,
-		s.ReviewInterval[0], s.ReviewInterval[1], s.DeclineInterval[0], s.DeclineInterval[1], s.Review, s.Decline)
-	return os.WriteFile(name, []byte(text), 0o644)
-}
-
-func writeCounts(name string, c *replay.Counts) (err error) {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	z := gzip.NewWriter(file)
-	return errors.Join(json.NewEncoder(z).Encode(c), z.Close(), file.Close())
-}
-
-// attach logs the report to the version of the candidate.
-func attach(cmd *cobra.Command, r *replay.Report, candidate *app.Named) error {
-	var page bytes.Buffer
-	if err := r.HTML(&page); err != nil {
-		return err
-	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	b := registry.Backtest{Digest: r.Candidate.Digest, Source: r.Settings.Source, Transactions: r.Scored, From: r.From, To: r.To, Metrics: map[string]float64{"transactions": float64(r.Scored)}}
-	add := func(name string, v float64) {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			b.Metrics[name] = v
-		}
-	}
-	if c := r.Compared; c != nil {
-		add("agreement", c.Agreement)
-	}
-	if n := len(r.Sides); n > 0 {
-		s := r.Sides[n-1]
-		for name, i := range map[string]metrics.Interval{"roc_auc": s.AUC, "average_precision": s.AveragePrecision, "brier": s.Brier, "frauds_not_approved": s.Caught, "honest_declined": s.Harmed,
-			"precision_at_k": s.PrecisionAtK, "card_precision_at_k": s.CardPrecision, "cost": s.Cost} {
-			add(name, i.Value)
-			add(name+".low", i.Low)
-			add(name+".high", i.High)
-		}
-	}
-	if err := app.Attach(cmd.Context(), candidate.Version, b, map[string][]byte{"report.html": page.Bytes(), "report.json": text}, chooseEngine("")); err != nil {
-		return err
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "attached to version %s\n", candidate.Version)
-	return nil
-}
-
-func (f *replayFlags) runVerify(cmd *cobra.Command) error {
-	if f.events != "" || f.bundle != "" || f.against != "" || f.labels != "" || f.publish != "" || f.attach || f.out != "" {
-		return errors.New("--verify goes with --from, --to, --partitions, --bundle-dir and --json only: it takes the bundles that the verdicts name")
-	}
-	topics, r, err := f.topic(cmd)
-	if err != nil {
-		return err
-	}
-	var c consumer.Config
-	if err := app.Load(&app.Config{}, &c); err != nil {
-		return err
-	}
-	answered, err := consumer.Committed(cmd.Context(), &topics, c.Group)
-	if err != nil {
-		return err
-	}
-	// A transaction's offsets may be seen a moment before its verdicts.
-	select {
-	case <-cmd.Context().Done():
-		return cmd.Context().Err()
-	case <-time.After(markersWritten):
-	}
-	var seen atomic.Int64
-	stop := showRate(cmd.ErrOrStderr(), &seen, uint64(r.Len()))
-	found, err := replay.Verify(cmd.Context(), &topics, r, answered, app.ByDigest(f.bundleDirs, chooseEngine("")), f.workers, func(n int) { seen.Add(int64(n)) })
-	stop()
-	if err != nil {
-		return err
-	}
-	if f.asJSON {
-		err = printJSON(cmd, found)
-	} else {
-		err = printVerified(cmd.OutOrStdout(), found)
-	}
-	switch {
-	case err != nil:
-		return err
-	case found.Partial:
-		return errors.New("interrupted: a part was compared")
-	case !found.Holds():
-		return errFound
-	}
-	return nil
-}
-
-// markersWritten is how long the brokers take at most to end a transaction in all its partitions, once it is ended in one.
-const markersWritten = time.Second
-
-func printVerified(out io.Writer, v *replay.Verified) error {
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "%d inputs of %s: %d verdicts equal byte for byte what their bundles give, %d dead letters are refused again\n", v.Inputs, v.Topic, v.Verdicts, v.DeadLetters)
-	if v.Pending > 0 {
-		fmt.Fprintf(w, "%d inputs are not answered yet\n", v.Pending)
-	}
-	for digest, n := range v.Bundles {
-		fmt.Fprintf(w, "bundle    %s\t%d verdicts\n", digest, n)
-	}
-	for _, kind := range v.Kinds() {
-		fmt.Fprintf(w, "DIFFERS   %s\t%d\n", kind, v.Found[kind])
-	}
-	const shown = 20
-	for i, d := range v.Listed {
-		if i == shown {
-			fmt.Fprintf(w, "… %d more with --json\n", len(v.Listed)-shown)
-			break
-		}
-		fmt.Fprintf(w, "partition %d offset %d: %s: %.300s\n", d.Partition, d.Offset, d.Kind, d.Detail)
-	}
-	return w.Flush()
-}
-
-func (f *replayFlags) runPublish(cmd *cobra.Command) error {
-	if f.events != "" || f.against != "" || f.labels != "" || f.attach || f.out != "" || f.sample != 1 {
-		return errors.New("--publish goes with --bundle, --from, --to, --partitions and --json only")
-	}
-	name, err := f.name()
-	if err != nil {
-		return err
-	}
-	b, err := app.FindBundle(cmd.Context(), name, chooseEngine(""))
-	if err != nil {
-		return err
-	}
-	topics, r, err := f.topic(cmd)
-	if err != nil {
-		return err
-	}
-	var seen atomic.Int64
-	stop := showRate(cmd.ErrOrStderr(), &seen, uint64(r.Len()))
-	done, err := replay.Publish(cmd.Context(), &topics, r, b.Bundle, f.publish, f.workers, func(n int) { seen.Add(int64(n)) })
-	stop()
-	if err != nil {
-		return err
-	}
-	if f.asJSON {
-		return printJSON(cmd, done)
-	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d verdicts in %s, %d inputs refused; %d partitions were begun before\n", done.Verdicts, done.Topic, done.Refused, done.Continued)
-	return err
-}
-
-func replayMerge() *cobra.Command {
-	var out, bundle string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "merge COUNTS COUNTS…",
-		Short: "Add up the counts of several replays, and report them as one",
-		Long: `Reads what replay --counts wrote, on this machine or on others, of other partitions or times under the same bundles and settings, and makes one report. Counts add up exactly. The same
-inputs twice are refused.`,
-		Example: `  mlmonitor replay --partitions 0-5 --bundle candidate --counts a.json.gz      # on one machine
-  mlmonitor replay --partitions 6-11 --bundle candidate --counts b.json.gz     # on another
-  mlmonitor replay merge a.json.gz b.json.gz --out report.html`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var total *replay.Counts
-			for _, name := range args {
-				c, err := readCounts(name)
-				if err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-				if total == nil {
-					total = c
-				} else if err := total.Merge(c); err != nil {
-					return fmt.Errorf("%s does not go with those before it: %w", name, err)
-				}
-			}
-			var candidate *scorer.Bundle
-			if bundle != "" {
-				b, err := app.FindBundle(cmd.Context(), bundle, chooseEngine(""))
-				if err != nil {
-					return err
-				}
-				candidate = b.Bundle
-			}
-			return writeReport(cmd, replay.NewReport(total, candidate, nil), out, asJSON)
-		},
-	}
-	cmd.Flags().StringVar(&out, "out", "", "write the report as an HTML file")
-	cmd.Flags().StringVar(&bundle, "bundle", "", "the candidate, whose thresholds the report then shows too")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
-// maxCounts bounds a file of counts, unpacked.
-const maxCounts = 4 << 30
-
-func readCounts(name string) (*replay.Counts, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	z, err := gzip.NewReader(file)
-	if err != nil {
-		return nil, err
-	}
-	return replay.ReadCounts(io.LimitReader(z, maxCounts))
 }
