@@ -22,6 +22,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/reports"
 	"github.com/mlmonitor/mlmonitor/scorer"
+	"github.com/mlmonitor/mlmonitor/tracing"
 )
 
 // InForce is what decides, as far as this process knows: its contract finds a transaction's id and key, and its bundle answers what if. Verdicts name what decided them.
@@ -267,15 +268,18 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		seen := &status{ResponseWriter: w}
 		access := &access{}
 		ctx := context.WithValue(context.WithValue(r.Context(), requestKey, id), accessKey, access)
+		if r.Method == http.MethodPost { // of a transaction
+			ctx = tracing.Request(ctx, r)
+		}
 		defer func() { // also of what is cut off by a panic
-			s.answered(r, seen, access, id, start)
+			s.answered(ctx, r, seen, access, id, start)
 		}()
 		next.ServeHTTP(seen, r.WithContext(ctx))
 	})
 }
 
 // answered counts and logs.
-func (s *Server) answered(r *http.Request, seen *status, access *access, id string, start time.Time) {
+func (s *Server) answered(ctx context.Context, r *http.Request, seen *status, access *access, id string, start time.Time) {
 	operation := access.operation
 	if operation == "" {
 		operation = "other"
@@ -293,6 +297,10 @@ func (s *Server) answered(r *http.Request, seen *status, access *access, id stri
 	if access.about != "" {
 		attributes = append(attributes, "transaction_id", access.about)
 	}
+	if trace := tracing.ID(ctx); trace != "" {
+		attributes = append(attributes, "trace_id", trace)
+	}
+	tracing.Answered(ctx, r, operation, access.about, seen.code)
 	s.log.Log(r.Context(), level, "request", attributes...)
 }
 

@@ -16,7 +16,7 @@ import (
 
 // API runs the HTTP API until ctx ends.
 func API(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, models registry.Config, group string, a api.Config) error {
-	return serve(ctx, cfg, apiPort, log, func(reg prometheus.Registerer) (role, error) {
+	return serve(ctx, cfg, "api", apiPort, log, func(reg prometheus.Registerer) (role, error) {
 		watcher, err := registry.NewWatcher(models, model.BundleDir, Prover(model.Engine), log, reg)
 		if err != nil {
 			return nil, err

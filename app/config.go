@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"reflect"
 	"strings"
@@ -26,6 +27,7 @@ type Config struct {
 	OpsHost  string `envconfig:"OPS_HOST" default:"127.0.0.1" desc:"address that /health, /ready and /metrics listen on"`
 	OpsPort  int    `envconfig:"OPS_PORT" desc:"port of the same; default: demo 9100, score 9101, audit 9102, api 9103"`
 	OpsPprof bool   `envconfig:"OPS_PPROF" default:"false" desc:"serve profiles of the running process under /debug/pprof/ of the same port, for go tool pprof"`
+	Traces   string `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"OpenTelemetry collector that gets traces, by OTLP over HTTP, such as https://collector:4318; empty: none. those of its other variables that the SDK for Go reads work too"`
 }
 
 // Validate names the variable that is wrong.
@@ -35,6 +37,9 @@ func (c *Config) Validate() error {
 	}
 	if _, err := logLevel(c.LogLevel); err != nil {
 		return err
+	}
+	if at, err := url.Parse(c.Traces); err != nil || c.Traces != "" && (at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.User != nil) {
+		return errors.New("OTEL_EXPORTER_OTLP_ENDPOINT is no http:// or https:// address without a user: what the collector wants to see goes into OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	return nil
 }
@@ -113,6 +118,8 @@ func fill(sections []section) error {
 		switch c := s.(type) {
 		case *kafka.Config:
 			c.PasswordNow = again("KAFKA_SASL_PASSWORD")
+		case *registry.Config:
+			c.PasswordNow, c.TokenNow = again("MLFLOW_TRACKING_PASSWORD"), again("MLFLOW_TRACKING_TOKEN")
 		case *audit.Config:
 			c.DatabaseURLNow = again("DATABASE_URL")
 		case *api.Config:

@@ -66,7 +66,7 @@ func TestAWrongVariableIsNamed(t *testing.T) {
 		"KAFKA_SASL_MECHANISM": {"GSSAPI", "PLAIN"}, "KAFKA_SASL_USERNAME": {"app"}, "KAFKA_SASL_PASSWORD": {"hunter2"}, "KAFKA_ALLOW_OLD_BROKERS": {"perhaps"},
 		"KAFKA_TOPIC_TRANSACTIONS": {"", "..", "verdicts"}, "KAFKA_TOPIC_VERDICTS": {"a b", "transactions"}, "KAFKA_TOPIC_DEAD_LETTERS": {"verdicts"}, "KAFKA_TOPIC_MODELS": {"a b", "verdicts"}, "KAFKA_TOPIC_SHADOW": {"a b", "verdicts"}, "KAFKA_TOPIC_REPLIES": {"a b", "verdicts"}, "SHADOW_BUDGET": {"-1", "11", "NaN", "much"},
 		"KAFKA_PARTITIONS": {"0", "10001", "six"}, "KAFKA_REPLICATION_FACTOR": {"0", "-2", "40000"},
-		"KAFKA_COMPRESSION": {"brotli"}, "SCORE_MEMBERS": {"0", "65", "two"}, "OPS_PPROF": {"perhaps"},
+		"KAFKA_COMPRESSION": {"brotli"}, "SCORE_MEMBERS": {"0", "65", "two"}, "OPS_PPROF": {"perhaps"}, "OTEL_EXPORTER_OTLP_ENDPOINT": {"collector:4318", "https://user:hunter2@collector:4318", "grpc://collector"},
 		"OPS_PORT": {"-1", "70000", "http"}, "LOG_LEVEL": {"loud"}, "INSTANCE_ID": {"a/b"}, "BUNDLE_DIR": {""}, "SCORER_ENGINE": {"onnx"},
 		"MODEL_POLL_INTERVAL": {"1ms", "2h", "soon"},
 		"API_PORT":            {"-1", "70000", "http"}, "API_TLS_CERT_FILE": {"x"}, "API_TLS_KEY_FILE": {"x"}, "API_AUTH": {"basic"}, "API_OIDC_ISSUER": {"", "http://id.example.com", "id"}, "API_OIDC_AUDIENCE": {""},

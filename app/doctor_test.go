@@ -79,13 +79,9 @@ func TestWhatIsConfiguredIsExaminedAndNothingElse(t *testing.T) {
 func TestAPartThatStandsStillIsLeftBehind(t *testing.T) {
 	forever := func(context.Context) []kafka.Finding { select {} } // such as a disk that is away
 	well := func(context.Context) []kafka.Finding { return []kafka.Finding{kafka.Good("well", "")} }
-	began := time.Now()
 	found := examineAll(t.Context(), []part{{"stuck", forever}, {"well", well}, {"stuck too", forever}}, 50*time.Millisecond)
 	if len(found) != 3 || found[0].State != kafka.Fail || found[0].Check != "stuck" || found[1].State != kafka.OK || found[2].Check != "stuck too" {
 		t.Errorf("%+v", found)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -16,6 +17,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/registry"
 	"github.com/mlmonitor/mlmonitor/scorer"
+	"github.com/mlmonitor/mlmonitor/tracing"
 )
 
 // Default ports of the operations pages.
@@ -26,6 +28,9 @@ const (
 	apiPort   = 9103
 )
 
+// tracesTimeout is how long the last traces may take when a role ends.
+const tracesTimeout = 2 * time.Second
+
 // role is what runs until its context ends, and can say whether it does its work.
 type role interface {
 	Run(context.Context) error
@@ -33,13 +38,27 @@ type role interface {
 }
 
 // serve runs a role with its operations pages until ctx ends. build gets the registry for its metrics.
-func serve(ctx context.Context, cfg *Config, port int, log *slog.Logger, build func(prometheus.Registerer) (role, error)) error {
+func serve(ctx context.Context, cfg *Config, name string, port int, log *slog.Logger, build func(prometheus.Registerer) (role, error)) error {
 	if cfg.OpsPort != 0 {
 		port = cfg.OpsPort
 	}
 	ops, err := newOpsServer(cfg, port, log)
 	if err != nil {
 		return err
+	}
+	if cfg.Traces != "" {
+		stop, err := tracing.Start(tracing.Identity{Role: name, Instance: cfg.Instance, Version: Program.Version}, log, ops.Registry)
+		if err != nil {
+			ops.listener.Close()
+			return err
+		}
+		defer func() {
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+			defer cancel()
+			if err := stop(bounded); err != nil {
+				log.Warn("the last traces did not reach the collector", "error", err)
+			}
+		}()
 	}
 	r, err := build(ops.Registry)
 	if err != nil {
@@ -61,7 +80,7 @@ func serve(ctx context.Context, cfg *Config, port int, log *slog.Logger, build f
 
 // Score runs a scorer until ctx ends.
 func Score(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Config, model *ScorerConfig, models registry.Config, c consumer.Config) error {
-	return serve(ctx, cfg, scorePort, log, func(reg prometheus.Registerer) (role, error) {
+	return serve(ctx, cfg, "score", scorePort, log, func(reg prometheus.Registerer) (role, error) {
 		watcher, err := registry.NewWatcher(models, model.BundleDir, Prover(model.Engine), log, reg)
 		if err != nil {
 			return nil, err
@@ -110,7 +129,7 @@ func Audit(ctx context.Context, log *slog.Logger, cfg *Config, topics *kafka.Con
 		return err
 	}
 	defer store.Close()
-	return serve(ctx, cfg, auditPort, log, func(reg prometheus.Registerer) (role, error) {
+	return serve(ctx, cfg, "audit", auditPort, log, func(reg prometheus.Registerer) (role, error) {
 		return audit.New(c, topics, store, log, reg)
 	})
 }

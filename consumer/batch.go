@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -10,7 +11,8 @@ import (
 type batch struct {
 	runs           []run
 	records, bytes int
-	polled         int // records and markers of transactions: those are passed over, and their offsets committed
+	began          time.Time // when the first records came
+	polled         int       // records and markers of transactions: those are passed over, and their offsets committed
 }
 
 // run is what one poll gave of one partition.

@@ -2,12 +2,14 @@ package consumer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
@@ -233,6 +235,9 @@ func without(ctx context.Context, adm *kadm.Client, topics *kafka.Config, group 
 	described, err := adm.DescribeGroups(ctx, group)
 	if err == nil {
 		err = described.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		err = nil // nobody has joined it yet
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ask who is in group %s: %w", group, err)

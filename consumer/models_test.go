@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
@@ -161,6 +162,31 @@ func anIdleMemberTellsOfASwap(t *testing.T, c *cluster) {
 	c.answered(t, 120)
 	if under := c.asTold(t); under["1"] != 60 || under["2"] != 60 {
 		t.Errorf("verdicts under %v", under)
+	}
+}
+
+// aPromotionWaitsForTheFirstScorer: who promotes before anybody scores is told so, and is done when they do.
+func aPromotionWaitsForTheFirstScorer(t *testing.T, c *cluster) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	nobody, done := make(chan []string, 100), make(chan error, 1)
+	go func() {
+		done <- WaitForBundle(ctx, &c.topics, c.group, func(e *schemas.ModelEvent) bool { return e.Bundle == version(t, 1).ID }, func(missing []string) { nobody <- missing })
+	}()
+	if missing := <-nobody; !slices.Equal(missing, []string{"(nobody scores)"}) {
+		t.Errorf("it waits for %v", missing)
+	}
+	c.start(t, c.config("a"), version(t, 1))
+	for n := uint64(0); ; n += 100 { // so many that each member has some
+		c.send(t, n, 100, 0)
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ var promises = []struct {
 	{"CountersOfReplicasAddUp", countersOfReplicasAddUp},
 	{"ASwapIsBetweenTransactionsAndTold", aSwapIsBetweenTransactionsAndTold},
 	{"AnIdleMemberTellsOfASwap", anIdleMemberTellsOfASwap},
+	{"APromotionWaitsForTheFirstScorer", aPromotionWaitsForTheFirstScorer},
 	{"AnOffsetFromBeforeTheLastAnswersIsNotBelieved", anOffsetFromBeforeTheLastAnswersIsNotBelieved},
 	{"NothingIsAnsweredBesideAnOpenTransaction", nothingIsAnsweredBesideAnOpenTransaction},
 	{"ACanaryDecidesForItsKeysAndIsTold", aCanaryDecidesForItsKeysAndIsTold},

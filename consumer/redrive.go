@@ -107,6 +107,8 @@ func (r Redrive) Run(ctx context.Context, cfg *Config, topics *kafka.Config, pro
 		for p, offset := range reached {
 			if to, ok := open.To[p]; ok && offset >= to {
 				delete(open.To, p)
+				// Behind what was there at the start comes what this redrive itself let stay.
+				txn.Client().PauseFetchPartitions(map[string][]int32{topics.DeadLetters: {p}})
 			}
 		}
 		done.Redriven += moved.Redriven

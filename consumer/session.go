@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/tracing"
 )
 
 // session is one life of the client: a failure of which the client may not recover ends it, and the member starts the next. The
@@ -108,6 +109,7 @@ func (s *session) gather(ctx context.Context) error {
 	if err := s.wait(ctx); err != nil || s.batch.polled == 0 {
 		return err
 	}
+	s.batch.began = time.Now()
 	interval := s.cfg.TxnInterval
 	if s.halted {
 		interval = max(interval, time.Second) // look at as much of the stream as one transaction may hold
@@ -332,6 +334,7 @@ func (s *session) count() {
 		s.metrics.latency.Observe(max(0, now.Sub(run.inputs[0].Timestamp).Seconds()))
 		s.assigned.answered(run.partition, run.inputs[len(run.inputs)-1].Timestamp)
 	}
+	s.trace(now)
 	for _, d := range s.answers.deciders {
 		for decision, n := range d.decisions {
 			s.metrics.predictions.WithLabelValues(string(decision), d.bundle.ID.Version).Add(float64(n))
@@ -345,5 +348,19 @@ func (s *session) count() {
 	s.replies.lost.Add(float64(s.answers.lost))
 	for c, n := range s.answers.classes {
 		s.metrics.deadLetters.WithLabelValues(string(c)).Add(float64(n))
+	}
+}
+
+// trace tells of the inputs whose senders trace them: from when they came to the commit of their answers.
+func (s *session) trace(committed time.Time) {
+	if !tracing.On() {
+		return
+	}
+	for _, run := range s.batch.runs {
+		for _, r := range run.inputs {
+			if tracing.Sampled(r) {
+				tracing.Processed(r, "score", s.cfg.Group, s.batch.began, committed)
+			}
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/tracing"
 )
 
 // Asker publishes transactions and waits for their answers, which come by the topic of replies: committed verdicts, in the order and with the state of the partition's scorer. It decides nothing.
@@ -146,6 +147,7 @@ func (a *Asker) Ask(ctx context.Context, key, value []byte) (Reply, error) {
 	}()
 	record := &kgo.Record{Topic: a.cfg.Transactions, Key: key, Value: value}
 	AskReply(record, a.partition, id)
+	tracing.Carry(ctx, record)
 	published := make(chan error, 1)
 	a.client.TryProduce(context.WithoutCancel(ctx), record, func(_ *kgo.Record, err error) { published <- err })
 	for {

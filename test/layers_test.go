@@ -26,6 +26,7 @@ var height = map[string]int{
 	"scorer":   2, // a bundle holds a profile
 	"reports":  2,
 	"kafka":    3,
+	"tracing":  3,
 	"producer": 4,
 	"registry": 5,
 	"replay":   5,
@@ -41,12 +42,13 @@ var bans = []struct {
 	rooms    []string
 }{
 	{[]string{"database/sql", "github.com/jackc", "modernc.org", "github.com/pressly/goose"}, []string{"audit"}},
-	{[]string{"github.com/twmb"}, []string{"kafka", "consumer", "producer", "audit", "replay"}},
+	{[]string{"github.com/twmb"}, []string{"kafka", "consumer", "producer", "audit", "replay", "tracing"}},
+	{[]string{"go.opentelemetry.io"}, []string{"tracing"}},
 	{[]string{"github.com/kelseyhightower/envconfig"}, []string{"app", "cmd"}},
 	{[]string{"github.com/spf13/cobra"}, []string{"cmd"}},
 	{[]string{"github.com/dmitryikh/leaves"}, []string{"scorer"}},
 	{[]string{"gonum.org"}, []string{"drift"}},
-	{[]string{"github.com/prometheus"}, []string{"drift", "kafka", "producer", "consumer", "audit", "registry", "api", "app"}},
+	{[]string{"github.com/prometheus"}, []string{"drift", "kafka", "producer", "consumer", "audit", "registry", "api", "app", "tracing"}},
 }
 
 // pure rooms are functions of their input: they may import these and nothing else from outside, and no clock.

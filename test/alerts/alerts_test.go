@@ -224,3 +224,24 @@ func TestEachAlertHasItsPlaceInTheRunbook(t *testing.T) {
 		t.Errorf("the runbook has %s, which is no alert", name)
 	}
 }
+
+// Loki itself is asked them by make test-loki, which builds it.
+func TestEachAlertHasASavedQuery(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/loki/queries.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if names, ok := strings.CutPrefix(strings.TrimSpace(line), "## "); ok {
+			for name := range strings.SplitSeq(names, ", ") {
+				saved[name] = true
+			}
+		}
+	}
+	for _, a := range alerts(t) {
+		if !saved[a.Alert] {
+			t.Errorf("deploy/loki/queries.md has no query for %s", a.Alert)
+		}
+	}
+}
