@@ -24,6 +24,10 @@ type Config struct {
 
 	CacheDir string        `envconfig:"MODEL_CACHE_DIR" default:"model-cache" desc:"directory of the last good bundles, so that a start without MLflow works"`
 	Poll     time.Duration `envconfig:"MODEL_POLL_INTERVAL" default:"10s" desc:"time between two looks at what is to decide"`
+
+	// PasswordNow and TokenNow read them again, for each request; nil where they do not change while the process runs.
+	PasswordNow func() (kafka.Secret, error) `ignored:"true" json:"-"`
+	TokenNow    func() (kafka.Secret, error) `ignored:"true" json:"-"`
 }
 
 // UsesMLflow says whether bundles come from there.

@@ -2,8 +2,11 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -52,8 +55,28 @@ func Examine(ctx context.Context, cfg Config, prove Prove) []kafka.Finding {
 	}
 	if found[0].Check != "mlflow" {
 		found = append([]kafka.Finding{kafka.Good("mlflow", cfg.TrackingURI+" answers")}, found...)
+		found = append(found, client.examineCertificate(ctx)...)
 	}
 	return append(found, examineCache(cfg, prove))
+}
+
+// examineCertificate looks how long the certificate holds that MLflow shows; in clear there is none.
+func (m *MLflow) examineCertificate(ctx context.Context) []kafka.Finding {
+	const check = "certificate of MLflow"
+	u, err := url.Parse(m.base)
+	if err != nil || u.Scheme != "https" {
+		return nil
+	}
+	address := u.Host
+	if u.Port() == "" {
+		address += ":443"
+	}
+	conn, err := (&tls.Dialer{Config: m.http.Transport.(*http.Transport).TLSClientConfig.Clone()}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return []kafka.Finding{kafka.Failed(check, err.Error(), "MLflow's listener")}
+	}
+	defer conn.Close()
+	return []kafka.Finding{kafka.JudgeCertificates(check, time.Now(), conn.(*tls.Conn).ConnectionState().PeerCertificates, false)}
 }
 
 // examineAlias gives one finding of the check "mlflow" when the server is what is wrong.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/scorer"
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 func TestAnExaminationOfMLflow(t *testing.T) {
@@ -106,5 +108,31 @@ func TestAnExaminationOfADirectory(t *testing.T) {
 	broken := func(string) (*scorer.Bundle, error) { return nil, errors.New("example 3: margin") }
 	if found := ExamineDirectory(sampleDir, broken); len(found) != 1 || found[0].State != kafka.Fail || found[0].Mend == "" {
 		t.Errorf("one that does not hold: %+v", found)
+	}
+}
+
+// TestTheCertificateOfMLflowIsWarnedOf in time: one of an hour is warned of, and in clear there is none.
+func TestTheCertificateOfMLflowIsWarnedOf(t *testing.T) {
+	f, m := pushed(t, "1")
+	certificate, caFile := rig.Certificate(t, t.TempDir(), false)
+	server := httptest.NewUnstartedServer(f.Config.Handler)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.StartTLS()
+	defer server.Close()
+	cfg := m.cfg
+	about := func() (found []kafka.Finding) {
+		for _, f := range Examine(t.Context(), cfg, prove) {
+			if strings.HasPrefix(f.Check, "certificate") {
+				found = append(found, f)
+			}
+		}
+		return found
+	}
+	if found := about(); len(found) != 0 {
+		t.Errorf("in clear: %+v", found)
+	}
+	cfg.TrackingURI, cfg.CAFile = server.URL, caFile
+	if found := about(); len(found) != 1 || found[0].State != kafka.Warn || !strings.Contains(found[0].Found, "in 0 days") {
+		t.Errorf("%+v", found)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
 // MLflow is a client of one registered model on an MLflow server, 3 or newer, whose artifacts go through it. Source: MLflow's REST API reference, and
@@ -63,6 +65,7 @@ type APIError struct {
 	Status  int
 	Code    string // such as RESOURCE_DOES_NOT_EXIST; empty where the body was none of MLflow's
 	Message string
+	Changes bool // the request was to change something
 }
 
 func (e *APIError) Error() string {
@@ -70,7 +73,11 @@ func (e *APIError) Error() string {
 	case e.Status == http.StatusUnauthorized:
 		return "MLflow does not accept the credentials: check MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN"
 	case e.Status == http.StatusForbidden && e.Code == "":
-		return fmt.Sprintf("MLflow refuses (403 %s): the user may need READ on the registered model and on its experiment, or the server does not allow this host name", e.Message)
+		right := "READ"
+		if e.Changes {
+			right = "EDIT"
+		}
+		return fmt.Sprintf("MLflow refuses (403 %s): the user may need %s on the registered model and on its experiment, or the server does not allow this host name", e.Message, right)
 	case e.Code != "":
 		return fmt.Sprintf("MLflow says %d %s: %s", e.Status, e.Code, e.Message)
 	}
@@ -290,8 +297,7 @@ func (m *MLflow) try(ctx context.Context, method, path string, body []byte, read
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		err := m.once(ctx, method, path, body, read)
-		var refused *APIError
-		if err == nil || ctx.Err() != nil || attempt == tries || errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests {
+		if err == nil || ctx.Err() != nil || attempt == tries || m.final(err) {
 			return err
 		}
 		select {
@@ -301,6 +307,18 @@ func (m *MLflow) try(ctx context.Context, method, path string, body []byte, read
 		}
 		pause *= 2
 	}
+}
+
+// final says whether to ask again would be in vain. Credentials of files may have been replaced on the server a moment before they are in the file.
+func (m *MLflow) final(err error) bool {
+	var refused *APIError
+	switch {
+	case !errors.As(err, &refused), refused.Status >= 500, refused.Status == http.StatusTooManyRequests:
+		return false
+	case refused.Status == http.StatusUnauthorized:
+		return m.cfg.PasswordNow == nil && m.cfg.TokenNow == nil
+	}
+	return true
 }
 
 func (m *MLflow) once(ctx context.Context, method, path string, body []byte, read func(io.Reader) error) error {
@@ -318,13 +336,21 @@ func (m *MLflow) once(ctx context.Context, method, path string, body []byte, rea
 	}
 	switch {
 	case m.cfg.Token != "":
-		req.Header.Set("Authorization", "Bearer "+m.cfg.Token.Reveal())
+		token, err := now(m.cfg.Token, m.cfg.TokenNow)
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	case m.cfg.Username != "":
-		req.SetBasicAuth(m.cfg.Username, m.cfg.Password.Reveal())
+		password, err := now(m.cfg.Password, m.cfg.PasswordNow)
+		if err != nil {
+			return err
+		}
+		req.SetBasicAuth(m.cfg.Username, password.Reveal())
 	}
 	resp, err := m.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask MLflow: %w", err)
+		return fmt.Errorf("ask MLflow: %w%s", err, mend(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -333,13 +359,42 @@ func (m *MLflow) once(ctx context.Context, method, path string, body []byte, rea
 	return read(resp.Body)
 }
 
+// now is a secret as its file has it, where that can be read again, and as it was at the start otherwise.
+func now(start kafka.Secret, again func() (kafka.Secret, error)) (kafka.Secret, error) {
+	if again == nil {
+		return start, nil
+	}
+	return again()
+}
+
+// mend says what to do where MLflow's certificate is not what was asked for.
+func mend(err error) string {
+	var (
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+		record  tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &host):
+		return ": MLflow's certificate is for another host, check MLFLOW_TRACKING_URI"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return ": MLflow's certificate has expired or is not valid yet, renew it, or set this machine's clock"
+	case errors.As(err, &unknown), errors.As(err, &invalid):
+		return ": MLflow's certificate is not trusted, set MLFLOW_TRACKING_SERVER_CERT_PATH to the file of its authority"
+	case errors.As(err, &record):
+		return ": MLflow does not speak TLS on this port, check MLFLOW_TRACKING_URI"
+	}
+	return ""
+}
+
 // refusal reads what is wrong. Bodies are not always JSON.
 func refusal(resp *http.Response) error {
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return fmt.Errorf("read MLflow's answer of status %d: %w", resp.StatusCode, err)
 	}
-	e := &APIError{Status: resp.StatusCode}
+	e := &APIError{Status: resp.StatusCode, Changes: resp.Request.Method != http.MethodGet}
 	var said struct {
 		Code    string `json:"error_code"`
 		Message string `json:"message"`

@@ -1,11 +1,12 @@
 """Logs a bundle to MLflow, registers it as a new version, and makes it the challenger.
 
 Parameters and metrics are what bundle.json records of the training; the bundle's files are the run's artifacts in bundle/. The alias is moved by
-mlmonitor, which downloads the version and proves it first. The server is MLFLOW_TRACKING_URI.
+mlmonitor, which downloads the version and proves it first. The server is MLFLOW_TRACKING_URI; MLFLOW_TRACKING_PASSWORD_FILE works as with mlmonitor.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,10 +54,13 @@ def main(arguments):
     parser.add_argument("--why", default="newly trained", help="and why")
     parser.add_argument("--mlmonitor", default="mlmonitor", help="the program that moves the alias")
     args = parser.parse_args(arguments)
+    environment = dict(os.environ)  # mlmonitor reads the file by itself, and takes no two passwords
+    if file := os.environ.get("MLFLOW_TRACKING_PASSWORD_FILE"):
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = Path(file).read_text(encoding="utf-8").rstrip("\r\n")
     version = log(args.bundle, args.experiment, args.model)
     if args.alias:
         moved = subprocess.run([args.mlmonitor, "model", "promote", version, "--alias", args.alias, "--by", args.by, "--why", args.why],
-                               check=False, stdout=subprocess.DEVNULL)
+                               check=False, stdout=subprocess.DEVNULL, env=environment)
         if moved.returncode:
             raise SystemExit(f"version {version} is registered, and did not become {args.alias}: mlmonitor ended with {moved.returncode}")
     json.dump({"model": args.model, "version": version, "alias": args.alias}, sys.stdout)

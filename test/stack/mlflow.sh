@@ -6,12 +6,14 @@
 #   mlflow.sh stop DIR     end it
 #   mlflow.sh kill9 DIR    end it as a power cut would
 #
-# Read from the environment: MLFLOW_PORT (15000), OWNER_PID (the server is stopped and DIR is removed when that process has ended), PYTHON.
+# Read from the environment: MLFLOW_PORT (15000), MLFLOW_SECURE (with 1 it has users and TLS, as docker-compose.yml has it: DIR/secrets then has what deploy/compose/secrets.sh makes), OWNER_PID (the
+# server is stopped and DIR is removed when that process has ended), PYTHON.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 venv=$here/../../.cache/venv-mlflow
-version=3.17.2
+deploy=$here/../../deploy
+requirement='mlflow[auth]==3.17.2 Flask-WTF==1.3.0' # those of deploy/mlflow/Dockerfile
 
 die() {
   echo "mlflow.sh: $*" >&2
@@ -19,10 +21,11 @@ die() {
 }
 
 install() {
-  if [ "$(cat "$venv/installed" 2>/dev/null)" = "$version" ]; then return; fi
+  if [ "$(cat "$venv/requirement" 2>/dev/null)" = "$requirement" ]; then return; fi
   "${PYTHON:-python3}" -m venv --clear "$venv"
-  "$venv/bin/pip" install -q --disable-pip-version-check "mlflow==$version"
-  echo "$version" >"$venv/installed"
+  # shellcheck disable=SC2086 # two words
+  "$venv/bin/pip" install -q --no-compile --disable-pip-version-check $requirement
+  echo "$requirement" >"$venv/requirement"
 }
 
 # running DIR: the pid of the server, which leads a process group of its workers; false when it does not run
@@ -32,19 +35,32 @@ running() {
 }
 
 start() {
-  local dir=$1 port=${MLFLOW_PORT:-15000}
+  local dir=$1 port=${MLFLOW_PORT:-15000} url ask=(curl -fsS)
   install
   mkdir -p "$dir/artifacts"
   [ -z "${OWNER_PID:-}" ] || "$here/watch.sh" "$OWNER_PID" "$0" "$dir"
   if running "$dir" >/dev/null; then return; fi
+  url=http://127.0.0.1:$port
+  if [ "${MLFLOW_SECURE:-}" = 1 ]; then
+    "$deploy/compose/secrets.sh" "$dir/secrets" >/dev/null
+    url=https://127.0.0.1:$port ask+=(--cacert "$dir/secrets/mlflow_ca")
+  fi
   (
     cd "$dir"
-    export MLFLOW_BACKEND_STORE_URI=sqlite:///$dir/mlflow.db MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
-    setsid "$venv/bin/mlflow" server --host 127.0.0.1 --port "$port" --workers 1 --artifacts-destination "$dir/artifacts" --serve-artifacts >"$dir/log" 2>&1 </dev/null &
+    export PATH=$venv/bin:$PATH MLFLOW_BACKEND_STORE_URI=sqlite:///$dir/mlflow.db MLFLOW_DISABLE_TELEMETRY=true DO_NOT_TRACK=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+    server=(mlflow server --host 127.0.0.1 --port "$port" --workers 1 --artifacts-destination "$dir/artifacts" --serve-artifacts)
+    if [ "${MLFLOW_SECURE:-}" = 1 ]; then
+      export MLFLOW_DATA=$dir MLFLOW_PORT=$port MLFLOW_AUTH_CONFIG_PATH=$dir/auth.ini
+      server=("$deploy/mlflow/start.sh" "$dir/secrets")
+    fi
+    setsid "${server[@]}" >"$dir/log" 2>&1 </dev/null &
     echo $! >"$dir/mlflow.pid"
   )
   for _ in $(seq 900); do
-    if curl -fsS "http://127.0.0.1:$port/health" >/dev/null 2>&1; then return; fi
+    if "${ask[@]}" "$url/health" >/dev/null 2>&1; then
+      [ "${MLFLOW_SECURE:-}" != 1 ] || MLFLOW_TRACKING_URI=$url MLFLOW_TRACKING_SERVER_CERT_PATH=$dir/secrets/mlflow_ca "$venv/bin/python" "$deploy/mlflow/users.py" "$dir/secrets" >>"$dir/log" 2>&1 || die "its users are not made, see $dir/log"
+      return
+    fi
     running "$dir" >/dev/null || break
     sleep 0.1
   done
@@ -71,7 +87,7 @@ case $verb:$# in
   stop:2) end TERM "$dir" ;;
   kill9:2) end KILL "$dir" ;;
   *)
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
