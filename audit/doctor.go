@@ -169,7 +169,8 @@ func (e examination) rights(ctx context.Context, conn *pgx.Conn) (kafka.Finding,
 	var owner, writes, reads bool
 	if err := conn.QueryRow(ctx, `SELECT current_user, pg_has_role(relowner, 'USAGE'),
 		has_table_privilege('verdicts', 'INSERT') AND has_table_privilege('audit_rejects', 'INSERT') AND has_table_privilege('audit_offsets', 'SELECT')
-			AND has_table_privilege('audit_offsets', 'INSERT') AND has_table_privilege('audit_offsets', 'UPDATE'),
+			AND has_table_privilege('audit_offsets', 'INSERT') AND has_table_privilege('audit_offsets', 'UPDATE')
+			AND has_table_privilege('audit_topics', 'SELECT') AND has_table_privilege('audit_topics', 'INSERT'),
 		has_table_privilege('verdicts', 'SELECT') FROM pg_class WHERE oid = 'verdicts'::regclass`).Scan(&user, &owner, &writes, &reads); err != nil {
 		return kafka.Finding{Check: check}, err
 	}
@@ -329,6 +330,19 @@ func examineLag(ctx context.Context, topics *kafka.Config, cfg Config) (kafka.Fi
 		return kafka.Finding{}, err
 	}
 	defer cl.Close()
+	// A topic that was made anew would seem to be audited as far as the one before was.
+	claimed, err := store.Claimed(ctx, topics.Verdicts)
+	if err != nil {
+		return kafka.Finding{}, err
+	}
+	id, err := topicID(ctx, cl, topics.Verdicts)
+	if err != nil {
+		return kafka.Finding{}, err
+	}
+	if claimed != "" && claimed != id {
+		return kafka.Failed("audit.lag", fmt.Sprintf("topic %s was made anew: the offsets and rows of that name are of the topic with id %s, it has %s now", topics.Verdicts, claimed, id),
+			"give the new topic a new name (KAFKA_TOPIC_VERDICTS), or see \"A topic that was made anew\" in docs/audit.md"), nil
+	}
 	starts, err := kadm.NewClient(cl).ListStartOffsets(ctx, topics.Verdicts)
 	if err == nil {
 		err = starts.Error()

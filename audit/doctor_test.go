@@ -62,7 +62,7 @@ func TestAnExaminationOfADatabase(t *testing.T) {
 		}
 	}
 	expect(writer(), "audit.database", kafka.OK, "user audit, TLS")
-	expect(writer(), "audit.migrations", kafka.OK, "version 2, this program's")
+	expect(writer(), "audit.migrations", kafka.OK, "version 3, this program's")
 	expect(owner(), "audit.rights", kafka.OK, "is the owner")
 
 	// A version that is not this program's, as the owner reads it and as others do.

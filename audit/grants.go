@@ -22,8 +22,8 @@ func grant(ctx context.Context, db database, writer, reader string) ([]string, e
 		name, variable string
 		grants         []string
 	}{
-		{writer, "AUDIT_WRITER_ROLE", []string{"INSERT ON verdicts, audit_rejects", "SELECT, INSERT, UPDATE ON audit_offsets"}},
-		{reader, "AUDIT_READER_ROLE", []string{"SELECT ON verdicts, audit_rejects, audit_offsets"}},
+		{writer, "AUDIT_WRITER_ROLE", []string{"INSERT ON verdicts, audit_rejects", "SELECT, INSERT, UPDATE ON audit_offsets", "SELECT, INSERT ON audit_topics"}},
+		{reader, "AUDIT_READER_ROLE", []string{"SELECT ON verdicts, audit_rejects, audit_offsets, audit_topics"}},
 	} {
 		if role.name == "" {
 			continue
@@ -32,14 +32,14 @@ func grant(ctx context.Context, db database, writer, reader string) ([]string, e
 			return nil, err
 		}
 		name := pgx.Identifier{role.name}.Sanitize()
-		statements = append(statements, "REVOKE ALL ON verdicts, audit_rejects, audit_offsets FROM "+name, "GRANT USAGE ON SCHEMA public TO "+name)
+		statements = append(statements, "REVOKE ALL ON verdicts, audit_rejects, audit_offsets, audit_topics FROM "+name, "GRANT USAGE ON SCHEMA public TO "+name)
 		for _, g := range role.grants {
 			statements = append(statements, "GRANT "+g+" TO "+name)
 		}
 		granted = append(granted, role.name)
 	}
 	// Before PostgreSQL 15 everybody could create tables in the schema.
-	statements = append(statements, "REVOKE ALL ON verdicts, audit_rejects, audit_offsets FROM PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+	statements = append(statements, "REVOKE ALL ON verdicts, audit_rejects, audit_offsets, audit_topics FROM PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if err := lockMaintenance(ctx, tx); err != nil {
 			return err

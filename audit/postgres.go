@@ -51,7 +51,8 @@ func (p *postgres) Close() error {
 // Ping also asks for the grants: a reader's or an old database's URL is a mistake to be told of before the first verdict.
 func (p *postgres) Ping(ctx context.Context) error {
 	const query = `SELECT has_table_privilege('verdicts', 'INSERT') AND has_table_privilege('audit_rejects', 'INSERT')
-		AND has_table_privilege('audit_offsets', 'SELECT') AND has_table_privilege('audit_offsets', 'INSERT') AND has_table_privilege('audit_offsets', 'UPDATE')`
+		AND has_table_privilege('audit_offsets', 'SELECT') AND has_table_privilege('audit_offsets', 'INSERT') AND has_table_privilege('audit_offsets', 'UPDATE')
+		AND has_table_privilege('audit_topics', 'SELECT') AND has_table_privilege('audit_topics', 'INSERT')`
 	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
 	defer cancel()
 	var granted bool
@@ -80,6 +81,27 @@ func (p *postgres) Offsets(ctx context.Context, topic string) (map[int32]int64, 
 	}
 	offsets, err := scanOffsets(rows)
 	return offsets, explain("read the audit offsets", err)
+}
+
+func (p *postgres) Claim(ctx context.Context, topic, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
+	defer cancel()
+	// Two statements: of two writers that come first together, both must see who was first.
+	if _, err := p.pool.Exec(ctx, `INSERT INTO audit_topics (topic, topic_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, topic, id); err != nil {
+		return explain("note which topic is audited", err)
+	}
+	stored, err := p.Claimed(ctx, topic)
+	if err != nil {
+		return err
+	}
+	return sameTopic(topic, id, stored)
+}
+
+func (p *postgres) Claimed(ctx context.Context, topic string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*connectTimeout)
+	defer cancel()
+	err = p.pool.QueryRow(ctx, `SELECT coalesce(max(topic_id), '') FROM audit_topics WHERE topic = $1`, topic).Scan(&id)
+	return id, explain("read which topic is audited", err)
 }
 
 func scanOffsets(rows pgx.Rows) (map[int32]int64, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
+	"github.com/mlmonitor/mlmonitor/tracing"
 )
 
 // errLost means that the next verdict of a partition is no longer in the topic.
@@ -120,7 +121,7 @@ func (s *session) fetchErrors(fetches kgo.Fetches) error {
 
 // write has what was polled appended, in one transaction or, when it is large, in several, while the next records are polled and read.
 func (s *session) write(ctx context.Context, fetches kgo.Fetches) error {
-	g := gathering{assigned: s.assigned}
+	g := gathering{assigned: s.assigned, began: time.Now()}
 	for records := fetches.RecordIter(); !records.Done(); {
 		if err := g.add(records.Next()); err != nil {
 			return err
@@ -143,7 +144,7 @@ func (s *session) hand(ctx context.Context, g *gathering) error {
 		return err
 	}
 	handed := *g
-	*g = gathering{assigned: s.assigned}
+	*g = gathering{assigned: s.assigned, began: g.began}
 	s.assigned.claim(handed.batches)
 	s.writing = make(chan error, 1)
 	go func() { s.writing <- s.append(ctx, &handed) }()
@@ -175,6 +176,9 @@ func (s *session) append(ctx context.Context, g *gathering) error {
 	}
 	s.assigned.written(g.batches)
 	s.appended = true
+	for _, r := range g.traced {
+		tracing.Processed(r, "audit", s.cfg.Group, g.began, time.Now())
+	}
 	for _, b := range g.batches {
 		s.metrics.rows.Add(float64(len(b.Rows)))
 		s.metrics.rejected.Add(float64(len(b.Rejects)))
@@ -191,6 +195,8 @@ type gathering struct {
 	assigned *assignment
 	batches  []Batch
 	bytes    int
+	began    time.Time     // when the records came
+	traced   []*kgo.Record // whose senders trace them
 }
 
 // add takes the next record; those of one partition come together, in the order of offsets.
@@ -213,6 +219,9 @@ func (g *gathering) add(r *kgo.Record) error {
 		b = &g.batches[len(g.batches)-1]
 	}
 	b.add(r)
+	if tracing.On() && tracing.Sampled(r) {
+		g.traced = append(g.traced, r)
+	}
 	g.bytes += len(r.Key) + len(r.Value)
 	return nil
 }

@@ -82,6 +82,22 @@ func sqliteOffsets(ctx context.Context, q queryer, topic string) (map[int32]int6
 	return offsets, rows.Err()
 }
 
+func (s *sqlite) Claim(ctx context.Context, topic, id string) error {
+	if _, err := s.db.ExecContext(ctx, `INSERT INTO audit_topics (topic, topic_id) VALUES (?, ?) ON CONFLICT DO NOTHING`, topic, id); err != nil {
+		return explainSQLite("note which topic is audited", err)
+	}
+	stored, err := s.Claimed(ctx, topic)
+	if err != nil {
+		return err
+	}
+	return sameTopic(topic, id, stored)
+}
+
+func (s *sqlite) Claimed(ctx context.Context, topic string) (id string, err error) {
+	err = s.db.QueryRowContext(ctx, `SELECT coalesce(max(topic_id), '') FROM audit_topics WHERE topic = ?`, topic).Scan(&id)
+	return id, explainSQLite("read which topic is audited", err)
+}
+
 func (s *sqlite) Append(ctx context.Context, topic string, batches []Batch) error {
 	if err := checkBatches(batches); err != nil {
 		return err

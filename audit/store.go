@@ -20,6 +20,10 @@ var ErrRefused = errors.New("the audit database refuses")
 type Store interface {
 	// Offsets gives, for each partition of the topic that was ever written, the offset of the next record to write.
 	Offsets(ctx context.Context, topic string) (map[int32]int64, error)
+	// Claim takes note that the offsets of the topic are those of the topic with this id; ErrRefused when they are those of another, which had the same name.
+	Claim(ctx context.Context, topic, id string) error
+	// Claimed gives the id that was claimed for the topic; empty when none was.
+	Claimed(ctx context.Context, topic string) (id string, err error)
 	// Append writes the batches, at most one a partition, and moves the offsets, in one transaction. ErrFenced when a batch does not begin
 	// where the stored offset stands. After any other error the transaction may or may not have committed: Offsets tells.
 	Append(ctx context.Context, topic string, batches []Batch) error
@@ -55,6 +59,15 @@ type Reject struct {
 	PublishedAt time.Time
 	Key, Value  []byte
 	Reason      string
+}
+
+// sameTopic compares the id of a topic with the one that its offsets are of.
+func sameTopic(topic, id, stored string) error {
+	if id == stored {
+		return nil
+	}
+	return fmt.Errorf("%w: topic %s was made anew: the offsets and rows of that name are of the topic with id %s, it has %s now, and its first verdicts would pass for audited: "+
+		"give the new topic a new name (KAFKA_TOPIC_VERDICTS), or see \"A topic that was made anew\" in docs/audit.md", ErrRefused, topic, stored, id)
 }
 
 // checkBatches refuses what would corrupt the offsets.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -230,6 +231,31 @@ func TestNoRecordIsTooOddToBeStored(t *testing.T) {
 		const within = `SELECT count(*) FROM verdicts WHERE published_at BETWEEN '0001-01-01T00:00:00.000Z' AND '9999-12-31T23:59:59.999Z'`
 		if got := b.query(t, within, 1); got[0] != "4" {
 			t.Errorf("%s rows have a time that both databases can say", got[0])
+		}
+	})
+}
+
+func TestOffsetsAreOfOneTopic(t *testing.T) {
+	onBoth(t, func(t *testing.T, b *bench) {
+		store := b.open(t)
+		var first atomic.Int32
+		var all sync.WaitGroup
+		for i := range 8 { // that come first together
+			all.Go(func() {
+				if store.Claim(t.Context(), "verdicts", fmt.Sprint(i%2)) == nil {
+					first.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := first.Load(); n != 4 {
+			t.Errorf("%d of 8 writers of two topics may write: want the 4 of one", n)
+		}
+		if err := store.Claim(t.Context(), "verdicts", "another"); !errors.Is(err, ErrRefused) {
+			t.Errorf("a third: %v", err)
+		}
+		if err := store.Claim(t.Context(), "verdicts.2", "another"); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -138,7 +138,7 @@ func (w *Writer) live(ctx, work context.Context) (progress bool, err error) {
 	return s.appended, err
 }
 
-// checkTopic: the client would wait in silence for a topic that does not exist.
+// checkTopic: the client would wait in silence for a topic that does not exist, and read one that was made anew from where the last one was left.
 func (w *Writer) checkTopic(ctx context.Context, base []kgo.Opt) error {
 	cl, err := kgo.NewClient(base...)
 	if err != nil {
@@ -147,17 +147,26 @@ func (w *Writer) checkTopic(ctx context.Context, base []kgo.Opt) error {
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	details, err := kadm.NewClient(cl).ListTopics(ctx, w.topics.Verdicts)
+	id, err := topicID(ctx, cl, w.topics.Verdicts)
+	if err != nil {
+		return err
+	}
+	return w.store.Claim(ctx, w.topics.Verdicts, id)
+}
+
+// topicID is the id that the brokers gave the topic when it was made.
+func topicID(ctx context.Context, cl *kgo.Client, topic string) (string, error) {
+	details, err := kadm.NewClient(cl).ListTopics(ctx, topic)
 	if err == nil {
-		err = details[w.topics.Verdicts].Err
+		err = details[topic].Err
 	}
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
-		return fmt.Errorf("topic %s does not exist: run `mlmonitor topics` to create it", w.topics.Verdicts)
+		return "", fmt.Errorf("topic %s does not exist: run `mlmonitor topics` to create it", topic)
 	}
 	if err != nil {
-		return fmt.Errorf("look for topic %s: %w", w.topics.Verdicts, err)
+		return "", fmt.Errorf("look for topic %s: %w", topic, err)
 	}
-	return nil
+	return details[topic].ID.String(), nil
 }
 
 // leave closes the client. At the end of Run a static member also gives its partitions to the others at once; between two lives it keeps them.

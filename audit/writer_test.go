@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mlmonitor/mlmonitor/kafka"
 )
 
 func TestOnlyCommittedVerdictsReachTheTableEachOnce(t *testing.T) {
@@ -27,9 +29,7 @@ func TestOnlyCommittedVerdictsReachTheTableEachOnce(t *testing.T) {
 		p.transaction(t, 5, false)
 		s.complete(t)
 		m.ready(t)
-		if got := value(m.metrics.rows); got != float64(len(s.sent)) {
-			t.Errorf("rows_total is %v", got)
-		}
+		eventually(t, "rows_total counts each row", func() bool { return value(m.metrics.rows) == float64(len(s.sent)) })
 		eventually(t, "there is no lag for each partition", func() bool {
 			return testutil.CollectAndCount(m.metrics.lag) == testPartitions && lagSum(m) == 0
 		})
@@ -67,9 +67,7 @@ func TestAForeignRecordIsKeptAndDoesNotStopTheStream(t *testing.T) {
 		if n := s.query(t, `SELECT count(*) FROM audit_rejects WHERE reason LIKE 'read verdict%'`, 1); n[0] != "2" {
 			t.Errorf("%s rejects", n)
 		}
-		if got := value(m.metrics.rejected); got != 2 {
-			t.Errorf("rejected_total is %v", got)
-		}
+		eventually(t, "rejected_total counts both", func() bool { return value(m.metrics.rejected) == 2 })
 	})
 }
 
@@ -282,6 +280,60 @@ func TestVerdictsLostFromTheTopicAreToldUntilSomebodyDecides(t *testing.T) {
 		m.ready(t)
 		if value(m.metrics.lost) != 0 {
 			t.Error("the metric still tells of a loss")
+		}
+	})
+}
+
+// TestATopicMadeAnewIsRefused: its first verdicts stand where those of before stood, and would pass for written. Neither a writer that runs while the topic is replaced nor one that
+// starts later goes past them in silence; under a new name the topic is audited whole.
+func TestATopicMadeAnewIsRefused(t *testing.T) {
+	onStages(t, func(t *testing.T, s *stage) {
+		running := s.start(t, "a", s.open(t))
+		s.producer(t).transaction(t, 30, true)
+		s.complete(t)
+		old := s.rows(t)
+
+		admin, err := kgo.NewClient(kgo.SeedBrokers(s.topics.Brokers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer admin.Close()
+		if _, err := kadm.NewClient(admin).DeleteTopic(t.Context(), s.topics.Verdicts); err != nil {
+			t.Fatal(err)
+		}
+		remake := func() {
+			eventually(t, "the topic is there again", func() bool {
+				_, err := kafka.LayOut(t.Context(), &s.topics, kafka.Layout{Partitions: testPartitions, Replication: -1}, false)
+				return err == nil
+			})
+		}
+		remake()
+		s.sent = nil
+		s.producer(t).transaction(t, 90, true) // beyond where the old topic ended
+		running.notReady(t, "was made anew")
+		if err := running.end(t); err != nil {
+			t.Errorf("the writer that ran ended with %v", err)
+		}
+		late := s.start(t, "b", s.open(t))
+		if err := late.returns(t); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "KAFKA_TOPIC_VERDICTS") {
+			t.Errorf("a writer that starts says %v", err)
+		}
+		if f, err := examineLag(t.Context(), &s.topics, s.writer); err != nil || f.State != kafka.Fail || !strings.Contains(f.Found, "was made anew") {
+			t.Errorf("the doctor finds %+v, %v", f, err)
+		}
+		if diff := cmp.Diff(old, s.rows(t)); diff != "" {
+			t.Errorf("the table changed: %s", diff)
+		}
+
+		s.topics.Verdicts += ".2"
+		remake()
+		s.sent = nil
+		s.producer(t).transaction(t, 40, true)
+		s.start(t, "b", s.open(t)).ready(t)
+		s.sent = append(s.sent, old...)
+		s.complete(t)
+		if f, err := examineLag(t.Context(), &s.topics, s.writer); err != nil || f.State != kafka.OK {
+			t.Errorf("under a new name the doctor finds %+v, %v", f, err)
 		}
 	})
 }

@@ -22,7 +22,7 @@ import (
 // disks, and then every verdict has its row, the models have their digests, and no input is answered twice. RPO and RTO are printed.
 func TestEverythingComesBack(t *testing.T) {
 	s := newStack(t)
-	mlflow := rig.MLflow(t)
+	mlflow := rig.SecureMLflow(t)
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "restic_password")
 	if err := os.WriteFile(secret, []byte("of the drill"), 0o600); err != nil {
@@ -46,31 +46,15 @@ func TestEverythingComesBack(t *testing.T) {
 		}
 		return string(out)
 	}
-	// Who takes backups may replicate.
-	hba, err := os.OpenFile(filepath.Join(data, "pg_hba.conf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := hba.WriteString("local replication postgres trust\n"); err != nil {
-		t.Fatal(err)
-	}
-	hba.Close()
-	sql := func(statement string) (text string) {
+	sql := func(statement string) string {
 		t.Helper()
-		conn, err := pgx.Connect(t.Context(), s.db.AdminURL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(t.Context())
-		if err := conn.QueryRow(t.Context(), statement).Scan(&text); err != nil {
-			t.Fatalf("%s: %v", statement, err)
-		}
-		return text
+		return ask(t, s.db.AdminURL, statement)
 	}
-	sql("SELECT pg_reload_conf()::text")
+	mayReplicate(t, s.postgres)
 
 	// Everything at work, with a champion of the registry's.
-	models := append(s.env[:len(s.env):len(s.env)], "BUNDLE_DIR=", "MLFLOW_TRACKING_URI="+mlflow.URL, "MODEL_POLL_INTERVAL=500ms")
+	models := append(s.env[:len(s.env):len(s.env)], "BUNDLE_DIR=", "MODEL_POLL_INTERVAL=500ms")
+	models = append(models, asUser(mlflow, "trainer")...)
 	mustRun(t, append(models, "MODEL_CACHE_DIR="+t.TempDir()), "model", "push", "../../bundles/sample")
 	mustRun(t, append(models, "MODEL_CACHE_DIR="+t.TempDir()), "model", "promote", "1", "--force", "--by", "ann", "--why", "the first")
 	list := mustRun(t, append(models, "MODEL_CACHE_DIR="+t.TempDir()), "model", "list", "--json")
@@ -119,7 +103,7 @@ func TestEverythingComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	for _, path := range []string{data, filepath.Join(mlflow.Dir(), "mlflow.db"), filepath.Join(mlflow.Dir(), "artifacts")} {
+	for _, path := range []string{data, filepath.Join(mlflow.Dir(), "mlflow.db"), filepath.Join(mlflow.Dir(), "users.db"), filepath.Join(mlflow.Dir(), "artifacts")} {
 		if err := os.RemoveAll(path); err != nil {
 			t.Fatal(err)
 		}
@@ -128,6 +112,9 @@ func TestEverythingComesBack(t *testing.T) {
 	// The way back.
 	script("restore.sh", "database", data, wal)
 	script("restore.sh", "mlflow", mlflow.Dir())
+	if _, err := os.Stat(filepath.Join(mlflow.Dir(), "users.db")); err != nil { // a start makes the users that are missing
+		t.Error(err)
+	}
 	if err := s.postgres.Restart(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ type Cluster struct {
 	AppPassword   string   // of the user "app", who may do what ACLs grant, at first nothing
 
 	script  script
+	env     []string // that it was started with
 	private bool
 }
 
@@ -100,14 +101,18 @@ func startKafka(nodes int, env ...string) (*Cluster, error) {
 		// A broker of few minutes is started with half the work when Java does not optimise much. Whoever measures says otherwise.
 		jvm = "-Xms384m -Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 	}
-	err = s.start(append([]string{"KAFKA_SECURE=1", "KAFKA_JVM=" + jvm,
+	env = append([]string{"KAFKA_SECURE=1", "KAFKA_JVM=" + jvm,
 		"KAFKA_PORTS=" + portList(ports[:nodes]),
 		"KAFKA_CONTROLLER_PORTS=" + portList(ports[nodes:2*nodes]),
-		"KAFKA_SECURE_PORTS=" + portList(ports[2*nodes:])}, env...)...)
-	if err != nil {
+		"KAFKA_SECURE_PORTS=" + portList(ports[2*nodes:])}, env...)
+	if err := s.start(env...); err != nil {
 		return nil, errors.Join(err, s.remove())
 	}
-	return connect(s)
+	c, err := connect(s)
+	if err == nil {
+		c.env = env
+	}
+	return c, err
 }
 
 // connect reads from the cluster's directory how to connect.
@@ -156,6 +161,42 @@ func (c *Cluster) Log(i int) string { return filepath.Join(c.script.dir, strconv
 
 // Kill ends node i, counted from 0, by SIGKILL, and returns when it is gone.
 func (c *Cluster) Kill(i int) error { return c.hurt("kill9", i) }
+
+// Lose ends all nodes by SIGKILL, and removes all that they have kept.
+func (c *Cluster) Lose() error {
+	if !c.private {
+		return errShared
+	}
+	pids, err := c.PIDs()
+	if err != nil {
+		return err
+	}
+	for i := range pids {
+		if err := c.Kill(i); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(c.script.dir)
+}
+
+// Replace starts another cluster where one was lost: empty, on the same ports, with another id, and with passwords and an authority of its own, in the files of those of before.
+func (c *Cluster) Replace() error {
+	if !c.private {
+		return errShared
+	}
+	if err := os.Mkdir(c.script.dir, 0o711); err != nil {
+		return err
+	}
+	if err := c.script.start(append(c.env, "KAFKA_CLUSTER_ID="+Unique("cluster"))...); err != nil {
+		return err
+	}
+	other, err := connect(c.script)
+	if err != nil {
+		return err
+	}
+	c.AdminPassword, c.AppPassword = other.AdminPassword, other.AppPassword
+	return nil
+}
 
 // Stop ends all nodes in an orderly way.
 func (c *Cluster) Stop() error {

@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// Proxy is a real nginx with the configuration that is shipped, in front of API replicas.
+// Proxy is a real nginx with the configuration that is shipped, in front of API replicas and Grafana.
 type Proxy struct {
-	URL    string // https
-	HTTP   string // of the redirect
-	dir    string
-	script script
+	URL     string // https
+	HTTP    string // of the redirect
+	Grafana string // https
+	dir     string
+	script  script
 }
 
-// Nginx starts one for this test; it ends with the test. Certificate and key are PEM. Under go test -short it skips the test.
-func Nginx(t T, cert, key []byte, replicas ...string) *Proxy {
+// Nginx starts one for this test; it ends with the test. Certificate and key are PEM, grafana and the replicas host:port. Under go test -short it skips the test.
+func Nginx(t T, cert, key []byte, grafana string, replicas ...string) *Proxy {
 	t.Helper()
 	skipWhenShort(t, "nginx")
 	fail := func(err error) {
@@ -31,11 +32,11 @@ func Nginx(t T, cert, key []byte, replicas ...string) *Proxy {
 			t.Logf("stop nginx: %v", err)
 		}
 	})
-	ports, err := freePorts(2)
+	ports, err := freePorts(3)
 	fail(err)
-	p := &Proxy{URL: fmt.Sprintf("https://127.0.0.1:%d", ports[0]), HTTP: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), dir: sc.dir, script: sc}
+	p := &Proxy{URL: fmt.Sprintf("https://127.0.0.1:%d", ports[0]), HTTP: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), Grafana: fmt.Sprintf("https://127.0.0.1:%d", ports[2]), dir: sc.dir, script: sc}
 	fail(p.certificate(cert, key))
-	fail(sc.start(fmt.Sprintf("NGINX_PORT=%d", ports[0]), fmt.Sprintf("NGINX_HTTP_PORT=%d", ports[1]), "UPSTREAMS="+strings.Join(replicas, " ")))
+	fail(sc.start(fmt.Sprintf("NGINX_PORT=%d", ports[0]), fmt.Sprintf("NGINX_HTTP_PORT=%d", ports[1]), "UPSTREAMS="+strings.Join(replicas, " "), "GRAFANA_UPSTREAM="+grafana, fmt.Sprintf("NGINX_GRAFANA_PORT=%d", ports[2])))
 	return p
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real Apache Kafka 4 (KRaft, every node broker and controller) on loopback, without a container engine. Needs Java 17; Maven once.
 #
-#   kafka.sh install                  fetch the jars into the cache, once
+#   kafka.sh install                  fetch the jars into the cache, and note what a node loads of them, once
 #   kafka.sh start DIR                make or continue the cluster in DIR; returns when every node serves
 #   kafka.sh stop DIR                 end all nodes in an orderly way
 #   kafka.sh kill9 DIR NODE           end one node as a power cut would; returns when it is gone
@@ -13,9 +13,11 @@
 #   KAFKA_CONTROLLER_PORTS  as many for the controllers (each client port + 100)
 #   KAFKA_SECURE            1: a second listener with TLS (own CA, DIR/tls/ca.crt) and SCRAM-SHA-512, and ACLs
 #   KAFKA_SECURE_PORTS      its ports (each client port + 200)
+#   KAFKA_SECURE_TOLD       the ports that its clients are told (of proxies that lead there)
 #   KAFKA_LISTENERS         further plain listeners, a line each: NAME, a port per node, and per node the port that clients are told (of a proxy
 #                           that leads there). One called PEERS is what the nodes use among themselves
 #   KAFKA_VOTERS            per node, a line each: the ports at which it finds the controllers (of proxies)
+#   KAFKA_CLUSTER_ID        its id (mlmonitor-test-cluster)
 #   KAFKA_PROPERTIES        further lines for server.properties
 #   KAFKA_JVM               Java's options (-Xms384m -Xmx384m -XX:+UseG1GC)
 # and by every start: OWNER_PID (the nodes are stopped and DIR is removed when that process has ended).
@@ -27,6 +29,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 version=$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$here/pom.xml")
 jars=${XDG_CACHE_HOME:-$HOME/.cache}/mlmonitor/kafka/$version
+# With the classes of a node as Java maps them, a start takes half the processor's time. An archive that is not of this Java is passed over.
+archive=$jars/classes.jsa
+java=(java -cp "$jars/*" -XX:SharedArchiveFile="$archive" -Xshare:auto -Xlog:cds=off -Xlog:cds+dynamic=off)
 
 die() {
   echo "kafka.sh: $*" >&2
@@ -36,7 +41,11 @@ die() {
 install() {
   command -v java >/dev/null || die "java is missing: install Java 17 (Debian: openjdk-17-jre-headless)"
   command -v openssl >/dev/null || "$here/apt.sh" openssl
-  [ ! -d "$jars" ] || return 0
+  if [ ! -d "$jars" ]; then fetch; fi
+  [ -f "$archive" ] || note
+}
+
+fetch() {
   command -v mvn >/dev/null || die "mvn is missing: install Maven (Debian: maven); it is needed once, to fetch the jars"
   local partial
   mkdir -p "${jars%/*}"
@@ -46,6 +55,17 @@ install() {
   chmod 755 "$partial"
   # Only whole downloads get the name. Another install may have been faster.
   mv -T "$partial" "$jars" 2>/dev/null || rm -rf "$partial"
+}
+
+# note makes the archive, from a node that is started and stopped. Without one everything works, only slower.
+note() {
+  local dir port=$((25000 + RANDOM % 2000)) java=(java -cp "$jars/*") KAFKA_LISTENERS='' KAFKA_VOTERS='' KAFKA_PROPERTIES='' KAFKA_SECURE_TOLD=''
+  local KAFKA_PORTS=$port KAFKA_CONTROLLER_PORTS=$((port + 2000)) KAFKA_SECURE=1 KAFKA_SECURE_PORTS=$((port + 4000))
+  local KAFKA_JVM="-Xms384m -Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ArchiveClassesAtExit=$archive.$port"
+  dir=$(mktemp -d)
+  (prepare "$dir" && launch "$dir" 1 && serving "$dir" 1 && stop "$dir") 2>"$dir/note.log" || { cat "$dir/note.log" >&2 && stop "$dir"; }
+  rm -rf "$dir"
+  [ ! -f "$archive.$port" ] || mv "$archive.$port" "$archive"
 }
 
 # shifted BY PORT...: each port plus BY
@@ -82,7 +102,8 @@ properties() {
   [ "$nodes" = 1 ] || in_sync=2
   local listeners=PLAINTEXT://127.0.0.1:${ports[i]} advertised=PLAINTEXT://127.0.0.1:${ports[i]} peers=PLAINTEXT protocols='' words found
   if [ "${KAFKA_SECURE:-}" = 1 ]; then
-    listeners+=,SASL_SSL://127.0.0.1:${secures[i]} advertised+=,SASL_SSL://localhost:${secures[i]}
+    read -ra found <<<"${KAFKA_SECURE_TOLD:-${secures[*]}}"
+    listeners+=,SASL_SSL://127.0.0.1:${secures[i]} advertised+=,SASL_SSL://localhost:${found[i]}
   fi
   while read -ra words; do
     [ ${#words[@]} -gt 0 ] || continue
@@ -172,8 +193,8 @@ CONF
   for node in $(seq "${#ports[@]}"); do
     mkdir -p "$dir/$node"
     properties "$dir" "$node" >"$dir/$node/server.properties"
-    java -cp "$jars/*" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.configurationFile="$dir/log4j2.properties" \
-      kafka.tools.StorageTool format --cluster-id mlmonitor-test-cluster --feature transaction.version=2 \
+    "${java[@]}" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.configurationFile="$dir/log4j2.properties" \
+      kafka.tools.StorageTool format --cluster-id "${KAFKA_CLUSTER_ID:-mlmonitor-test-cluster}" --feature transaction.version=2 \
       --config "$dir/$node/server.properties" "${users[@]}" >"$dir/$node/format.log" 2>&1 &
     formats+=($!)
   done
@@ -200,7 +221,7 @@ launch() {
   if running "$dir" "$node" >/dev/null; then return; fi
   [ ! -f "$dir/$node/log" ] || mv "$dir/$node/log" "$dir/$node/log.before"
   read -ra options <"$dir/jvm"
-  setsid java -cp "$jars/*" "${options[@]}" -XX:+ExitOnOutOfMemoryError -Dlog4j2.configurationFile="$dir/log4j2.properties" kafka.Kafka "$dir/$node/server.properties" \
+  setsid "${java[@]}" "${options[@]}" -XX:+ExitOnOutOfMemoryError -Dlog4j2.configurationFile="$dir/log4j2.properties" kafka.Kafka "$dir/$node/server.properties" \
     >"$dir/$node/log" 2>&1 </dev/null &
   echo $! >"$dir/$node/pid"
   # Until java is on the process list under its own name, running would not know it.
