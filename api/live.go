@@ -61,7 +61,9 @@ type live struct {
 	last      []Figures
 	stop      context.CancelFunc // nil while nothing is followed
 	idle      *time.Timer
-	following bool
+	absent    bool    // the brokers, when they were last asked
+	pausing   bool    // the topics could not be read, and are not being read yet
+	failed    bool    // that was so at some moment of this second
 	now       Figures // of this second, but for the quantiles
 	latencies Latencies
 }
@@ -87,7 +89,8 @@ func (l *live) watch() (last []Figures, each <-chan Figures, leave func(), err e
 	}
 	if l.stop == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		l.stop, l.last, l.now, l.following = cancel, nil, Figures{}, true
+		l.stop, l.last, l.now = cancel, nil, Figures{}
+		l.absent, l.pausing, l.failed = false, false, false
 		l.latencies.Reset()
 		go l.read(ctx)
 		go l.tick(ctx)
@@ -123,11 +126,13 @@ func (l *live) read(ctx context.Context) {
 			return
 		}
 		l.log.Warn("the topics cannot be followed", "error", err)
-		l.mark(false)
+		l.set(func() { l.pausing, l.failed = true, true })
 		select {
 		case <-ctx.Done():
+			return
 		case <-time.After(followPause):
 		}
+		l.set(func() { l.pausing = false })
 	}
 }
 
@@ -140,15 +145,19 @@ func (l *live) probe(ctx context.Context) {
 		case <-time.After(probeEvery):
 		}
 		asked, cancel := context.WithTimeout(ctx, probeEvery)
-		l.mark(l.ready(asked) == nil)
+		err := l.ready(asked)
 		cancel()
+		if ctx.Err() != nil {
+			return // the error is of nobody watching
+		}
+		l.set(func() { l.absent = err != nil })
 	}
 }
 
-func (l *live) mark(following bool) {
+func (l *live) set(change func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.following = following
+	change()
 }
 
 func (l *live) verdict(r *kafka.Record) {
@@ -199,7 +208,8 @@ func (l *live) tell(at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.now
-	f.At, f.Following = at.UTC().Truncate(time.Millisecond), l.following
+	f.At, f.Following = at.UTC().Truncate(time.Millisecond), !l.absent && !l.failed
+	l.failed = l.pausing
 	ms := func(q float64) float64 { return float64(l.latencies.Quantile(q).Microseconds()) / 1000 }
 	f.P50, f.P95, f.P99 = ms(0.5), ms(0.95), ms(0.99)
 	l.latencies.Reset()

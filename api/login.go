@@ -31,6 +31,8 @@ const (
 	callbackPath = "/login/callback"
 	loginTimeout = 10 * time.Minute
 	maxCookie    = 4000 // browsers drop cookies that are larger than 4096 bytes, with their names
+
+	exchangesPerSecond, exchangesAtOnce = 10, 20
 )
 
 func newLogin(cfg *Config, t *tokens) *login {
@@ -39,7 +41,7 @@ func newLogin(cfg *Config, t *tokens) *login {
 			RedirectURL: strings.TrimSuffix(cfg.PublicURL, "/") + callbackPath, Scopes: strings.Fields(cfg.LoginScopes)},
 		identity: t.of(cfg.ClientID),
 		tokens:   t, client: &http.Client{Timeout: 10 * time.Second}, secure: strings.HasPrefix(cfg.PublicURL, "https://"),
-		rate: rate.NewLimiter(10, 20),
+		rate: rate.NewLimiter(exchangesPerSecond, exchangesAtOnce),
 	}
 }
 

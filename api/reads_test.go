@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -365,6 +366,41 @@ func TestWhoWatchesSeesEachSecond(t *testing.T) {
 			t.Fatal("they are not read again")
 		}
 	}
+}
+
+// Brokers that answer may still not let the topics be read.
+func TestTopicsThatFailAreToldEachSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		failing.Store(true)
+		follow := func(ctx context.Context, _, _ func(*kafka.Record)) error {
+			if failing.Load() {
+				return errors.New("no right to read")
+			}
+			<-ctx.Done()
+			return nil
+		}
+		l := newLive(follow, (&oracle{}).Ready, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		_, each, leave, err := l.watch()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 30 {
+			if f := <-each; f.Following {
+				t.Errorf("second %d is told as read", i)
+			}
+		}
+		failing.Store(false)
+		time.Sleep(3 * time.Second)
+		for range 3 {
+			<-each
+		}
+		if f := <-each; !f.Following {
+			t.Error("topics that are read again are not told as such")
+		}
+		leave()
+		l.rest()
+	})
 }
 
 func TestNobodyWatchingReadsNothing(t *testing.T) {

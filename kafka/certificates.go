@@ -25,7 +25,7 @@ func ExamineCertificate(now time.Time, variable, file, keyFile string) Finding {
 			return Failed(check, fmt.Sprintf("%s and %s: %v", file, keyFile, err), "name the key that the certificate was made for")
 		}
 	}
-	return judgeCertificates(check, now, all, keyFile == "")
+	return JudgeCertificates(check, now, all, keyFile == "")
 }
 
 func readCertificates(file string) (all []*x509.Certificate, err error) {
@@ -49,8 +49,8 @@ func readCertificates(file string) (all []*x509.Certificate, err error) {
 	return all, nil
 }
 
-// judgeCertificates: a chain ends with the first of its certificates that does, a list of authorities with the last.
-func judgeCertificates(check string, now time.Time, all []*x509.Certificate, authorities bool) Finding {
+// JudgeCertificates says whether certificates are in force, and how long: a chain ends with the first of its certificates that does, a list of authorities with the last.
+func JudgeCertificates(check string, now time.Time, all []*x509.Certificate, authorities bool) Finding {
 	first, last := all[0], all[0]
 	for _, c := range all {
 		if now.Before(c.NotBefore) && !authorities {

@@ -105,7 +105,7 @@ func examineListeners(ctx context.Context, cfg *Config, brokers kadm.BrokerDetai
 		shown = append(shown, conn.(*tls.Conn).ConnectionState().PeerCertificates[0])
 		conn.Close()
 	}
-	return judgeCertificates(check, time.Now(), shown, false)
+	return JudgeCertificates(check, time.Now(), shown, false)
 }
 
 func examineTransactions(ctx context.Context, cl *kgo.Client, cfg *Config) Finding {

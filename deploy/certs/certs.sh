@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # An authority of one's own, and a server's certificate by it: for trying out, and for networks that have no other.
-#   certs.sh DIR [NAME...]      tls.crt and tls.key for localhost, 127.0.0.1 and the names, until 90 days from now; ca.crt is what clients trust
+#   certs.sh DIR [NAME...]      tls.crt and tls.key for localhost, 127.0.0.1 and the names, until 90 days from now; ca.crt is what clients trust. tls.pem is both, as Kafka reads them
 # The authority is made once and stays. The certificate is made anew when it is missing, when it ends within 21 days, or with RENEW=1: put it where it is read, and nobody is let go
-# (nginx: reload; the API: by itself; Postgres: SELECT pg_reload_conf()). Whoever has an authority already puts its tls.crt and tls.key there instead.
+# (nginx: reload; the API: by itself; Postgres and Kafka: deploy/rotate/certificates.sh). Whoever has an authority already puts its tls.crt and tls.key there instead.
 set -euo pipefail
 umask 077
 dir=${1:?usage: certs.sh DIR [NAME...]}
@@ -21,6 +21,8 @@ openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localho
 openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -set_serial "0x$(openssl rand -hex 16)" -days 90 -out "$dir/tls.crt.new" \
   -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\n' "$names") 2>/dev/null
 rm "$dir/tls.csr"
+cat "$dir/tls.key.new" "$dir/tls.crt.new" >"$dir/tls.pem.new"
+mv "$dir/tls.pem.new" "$dir/tls.pem"
 mv "$dir/tls.key.new" "$dir/tls.key"
 mv "$dir/tls.crt.new" "$dir/tls.crt"
 echo "made $dir/tls.crt"
