@@ -2,9 +2,9 @@ package schemas
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -25,20 +25,16 @@ func TestContractNamesItsFeaturesInOrder(t *testing.T) {
 	}
 }
 
-func TestTheLargestContractIsReadQuickly(t *testing.T) {
+func TestTheLargestContractIsRead(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(contractHead)
 	for i := range MaxFeatures {
 		fmt.Fprintf(&b, "  - {name: f%d, path: a%d.b%d, type: number, missing: nan}\n", i, i%100, i)
 	}
-	start := time.Now()
 	c := mustContract(t, b.String())
 	got, err := decode(c.NewDecoder(), []byte(event))
 	if err != nil || len(got.Findings) != MaxFeatures {
 		t.Errorf("%d findings, %v", len(got.Findings), err)
-	}
-	if took := time.Since(start); took > 20*time.Second {
-		t.Errorf("took %v", took)
 	}
 	b.WriteString("  - {name: more, path: more, type: number}\n")
 	if _, err := ParseContract([]byte(b.String())); err == nil || !strings.Contains(err.Error(), "1 to 10000 features") {
@@ -133,13 +129,15 @@ var badContracts = []struct{ yaml, want string }{
 
 func TestABadContractIsRefusedWithLineAndReason(t *testing.T) {
 	for _, c := range badContracts {
-		start := time.Now()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		_, err := ParseContract([]byte(c.yaml))
+		runtime.ReadMemStats(&after)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.300s\ngives %v\nwant %s", c.yaml, err, c.want)
 		}
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("%.60q took %v", c.yaml, took)
+		if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20+uint64(400*len(c.yaml)) {
+			t.Errorf("%.60q: %d bytes allocated for %d", c.yaml, allocated, len(c.yaml))
 		}
 	}
 }

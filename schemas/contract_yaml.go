@@ -9,8 +9,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	yamlscanner "github.com/goccy/go-yaml/scanner"
 	"github.com/goccy/go-yaml/token"
 )
 
@@ -37,8 +37,8 @@ func parseYAML(data []byte) (root ast.Node, err error) {
 			root, err = nil, fmt.Errorf("the YAML cannot be read: %v", p)
 		}
 	}()
-	tokens := lexer.Tokenize(string(data))
-	if err := checkTokens(tokens); err != nil {
+	tokens, err := tokenize(string(data))
+	if err != nil {
 		return nil, err
 	}
 	// The library takes 7 and "7" for one name; block and codes look for repeated ones themselves.
@@ -54,6 +54,21 @@ func parseYAML(data []byte) (root ast.Node, err error) {
 		return nil, errors.New("the text must hold one YAML document")
 	}
 	return file.Docs[0].Body, nil
+}
+
+// tokenize is the library's lexer, but it ends at the first text that is no token, where the lexer would make one of each character that
+// follows.
+func tokenize(text string) (token.Tokens, error) {
+	var s yamlscanner.Scanner
+	var tokens token.Tokens
+	s.Init(text)
+	for {
+		more, err := s.Scan()
+		tokens.Add(more...)
+		if err != nil { // the end, or an invalid token, for which the parser has words
+			return tokens, checkTokens(tokens)
+		}
+	}
 }
 
 // checkTokens refuses what a contract does not need and what a YAML parser spends time on without bound: anchors, tags, directives, block

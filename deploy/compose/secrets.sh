@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the secrets that docker-compose.yml mounts: random passwords, and the addresses that hold them.
 #   secrets.sh DIR
-# What is there stays: Postgres took the passwords when its data was made, and would not know new ones.
+# What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. MLflow's certificate is made anew when it ends within 21 days, by the authority
+# in DIR/mlflow. Who has an authority removes that directory, and puts mlflow_ca, mlflow_tls_crt and mlflow_tls_key into DIR.
 set -euo pipefail
 umask 077
 dir=${1:?usage: secrets.sh DIR}
@@ -33,5 +34,15 @@ url() {
 
 for role in postgres owner audit reader grafana; do keep "${role}_password" random; done
 for role in owner audit reader; do keep "${role}_url" url "$role"; done
+for user in admin scorer trainer; do keep "mlflow_${user}_password" random; done
+keep mlflow_secret_key random
+if [ -d "$dir/mlflow" ] || [ ! -s "$dir/mlflow_tls_crt" ]; then
+  "$(dirname "$0")/../certs/certs.sh" "$dir/mlflow" mlflow
+  for pair in mlflow_ca=ca.crt mlflow_tls_crt=tls.crt mlflow_tls_key=tls.key; do
+    cmp -s "$dir/mlflow/${pair#*=}" "$dir/${pair%=*}" || rm -f "$dir/${pair%=*}"
+    keep "${pair%=*}" cat "$dir/mlflow/${pair#*=}"
+  done
+fi
+keep airflow_passwords printf '{"admin": "%s"}\n' "$(random)"
 # Others give these: until they are there, alerts stay with Alertmanager.
 for key in pagerduty_key slack_url; do [ -e "$dir/$key" ] || { : >"$dir/$key" && chmod 444 "$dir/$key"; }; done

@@ -55,7 +55,7 @@ up() {
   KAFKA_PORTS=$base KAFKA_CONTROLLER_PORTS=$((base + 1)) KAFKA_SECURE=1 KAFKA_SECURE_PORTS=$((base + 2)) "$servers/kafka.sh" start "$dir/kafka"
   chmod 711 "$dir"
   PGPORT=$((base + 3)) "$servers/postgres.sh" start "$dir/postgres"
-  MLFLOW_PORT=$((base + 4)) "$servers/mlflow.sh" start "$dir/mlflow"
+  MLFLOW_SECURE=1 MLFLOW_PORT=$((base + 4)) "$servers/mlflow.sh" start "$dir/mlflow"
   # shellcheck source=/dev/null
   pg() { sed -n "s/^$1=//p" "$dir/postgres/env"; }
   KAFKA_BROKERS=127.0.0.1:$base "$program" topics >/dev/null
@@ -87,7 +87,7 @@ CONF
 page        https://localhost:$((base + 7))   (the authority is $dir/nginx/tls/ca.crt)
 Prometheus  http://127.0.0.1:$((base + 5))
 Alerts      http://127.0.0.1:$((base + 6))
-MLflow      http://127.0.0.1:$((base + 4))
+MLflow      https://localhost:$((base + 4))   (users, their passwords and the authority are in $dir/mlflow/secrets)
 for clients: source $dir/env
 TEXT
 }

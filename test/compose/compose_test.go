@@ -19,9 +19,9 @@ import (
 const root = "../.."
 
 // load reads the file as the compose client does: merged, interpolated and checked against the schema.
-func load(t *testing.T, path string) *types.Project {
+func load(t *testing.T, paths ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{path}, cli.WithWorkingDirectory(root), cli.WithDiscardEnvFile, cli.WithProfiles([]string{"*"}))
+	options, err := cli.NewProjectOptions(paths, cli.WithWorkingDirectory(root), cli.WithDiscardEnvFile, cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestServicesAreThoseOfTheDesign(t *testing.T) {
 	p := theProject(t)
 	names := p.ServiceNames()
 	slices.Sort(names)
-	want := []string{"alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "loki", "migrate", "mlflow", "nginx", "postgres", "prometheus", "score", "topics"}
+	want := []string{"airflow", "alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "loki", "migrate", "mlflow", "mlflow-users", "nginx", "postgres", "prometheus", "score", "topics"}
 	if !slices.Equal(names, want) {
 		t.Errorf("services are %v, want %v", names, want)
 	}
@@ -71,7 +71,7 @@ func TestServicesStartInOrderOfHealth(t *testing.T) {
 	p := theProject(t)
 	for service, after := range map[string][]string{
 		"kafka": nil, "postgres": nil, "topics": {"kafka"}, "migrate": {"postgres"}, "score": {"topics"}, "audit": {"migrate", "topics"},
-		"api": {"migrate", "topics"}, "api-more": {"migrate", "topics"}, "mlflow": nil, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
+		"api": {"migrate", "topics"}, "api-more": {"migrate", "topics"}, "mlflow": nil, "mlflow-users": {"mlflow"}, "airflow": {"mlflow-users", "topics"}, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
 	} {
 		if got := p.Services[service].GetDependencies(); !sameSet(got, after) {
 			t.Errorf("%s waits for %v, want %v", service, got, after)
@@ -85,8 +85,11 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 		t.Error(fault)
 	}
 	for service, secrets := range map[string][]string{
-		"kafka": nil, "topics": nil, "score": nil, "migrate": {"owner_url"}, "audit": {"audit_url"}, "api": {"reader_url"}, "api-more": {"reader_url"}, "mlflow": nil, "prometheus": nil, "grafana": {"grafana_password"},
-		"nginx": nil, "loki": nil, "alloy": nil, "alertmanager": {"pagerduty_key", "slack_url"},
+		"kafka": nil, "topics": nil, "score": {"mlflow_ca", "mlflow_scorer_password"}, "migrate": {"owner_url"}, "audit": {"audit_url"}, "prometheus": nil, "grafana": {"grafana_password"},
+		"api": {"reader_url", "mlflow_ca", "mlflow_scorer_password"}, "api-more": {"reader_url", "mlflow_ca", "mlflow_scorer_password"}, "airflow": {"airflow_passwords", "mlflow_ca", "mlflow_trainer_password"},
+		"mlflow":       {"mlflow_admin_password", "mlflow_secret_key", "mlflow_ca", "mlflow_tls_crt", "mlflow_tls_key"},
+		"mlflow-users": {"mlflow_admin_password", "mlflow_scorer_password", "mlflow_trainer_password", "mlflow_ca"},
+		"nginx":        nil, "loki": nil, "alloy": nil, "alertmanager": {"pagerduty_key", "slack_url"},
 		"postgres": {"postgres_password", "owner_password", "audit_password", "reader_password"},
 	} {
 		var got []string
@@ -96,6 +99,41 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 		if !sameSet(got, secrets) {
 			t.Errorf("%s gets the secrets %v, want %v", service, got, secrets)
 		}
+	}
+}
+
+// TestMLflowIsReachedByTLSAndWithALogin: who may move an alias says what decides.
+func TestMLflowIsReachedByTLSAndWithALogin(t *testing.T) {
+	p := theProject(t)
+	for _, fault := range mlflowFaults(p) {
+		t.Error(fault)
+	}
+	for service, user := range map[string]string{"score": "scorer", "api": "scorer", "api-more": "scorer", "airflow": "trainer"} {
+		env := p.Services[service].Environment
+		for name, want := range map[string]string{"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD_FILE": "/run/secrets/mlflow_" + user + "_password"} {
+			if v := env[name]; v == nil || *v != want {
+				t.Errorf("%s: %s is not %s", service, name, want)
+			}
+		}
+	}
+	if v := p.Services["airflow"].Environment["MLFLOW_TRACKING_URI"]; v == nil || *v != "https://mlflow:5000" || !strings.Contains(readFile(t, ".env.example"), "MLFLOW_TRACKING_URI=https://mlflow:5000") {
+		t.Error("who trains, or reads .env.example, is not led to https://mlflow:5000")
+	}
+	image, start := readFile(t, "deploy/mlflow/Dockerfile"), readFile(t, "deploy/mlflow/start.sh")
+	for _, want := range []string{"COPY start.sh users.py /opt/", `CMD ["/opt/start.sh", "/run/secrets"]`, "mlflow[auth]=="} {
+		if !strings.Contains(image, want) {
+			t.Errorf("the image lacks %s", want)
+		}
+	}
+	for _, want := range []string{"--app-name basic-auth", "--workers 1 ", "--ssl-keyfile '$secrets/mlflow_tls_key'", "default_permission = NO_PERMISSIONS"} {
+		if !strings.Contains(start, want) {
+			t.Errorf("start.sh lacks %s", want)
+		}
+	}
+	// What is tested is what is shipped.
+	pins := regexp.MustCompile(`pip install --no-cache-dir '(.*)' (\S+) psycopg2`).FindStringSubmatch(image)
+	if pins == nil || !strings.Contains(readFile(t, "test/stack/mlflow.sh"), "requirement='"+pins[1]+" "+pins[2]+"'") {
+		t.Errorf("the image has %v, test/stack/mlflow.sh another", pins)
 	}
 }
 
@@ -112,10 +150,10 @@ func TestScoreCanBeScaled(t *testing.T) {
 // TestWhatIsPublishedIsOnLoopback: what people open, and no more. Everything else is on a network that has no way out, but for what sends alerts.
 func TestWhatIsPublishedIsOnLoopback(t *testing.T) {
 	p := theProject(t)
-	outside := []string{"alertmanager", "api", "api-more", "grafana", "nginx", "prometheus"}
+	outside := []string{"airflow", "alertmanager", "api", "api-more", "grafana", "nginx", "prometheus"}
 	for name, s := range p.Services {
 		for _, port := range s.Ports {
-			if port.HostIP != "127.0.0.1" || !slices.Contains([]string{"api", "grafana", "nginx", "prometheus"}, name) {
+			if port.HostIP != "127.0.0.1" || !slices.Contains([]string{"airflow", "api", "grafana", "nginx", "prometheus"}, name) {
 				t.Errorf("%s publishes %s:%s", name, port.HostIP, port.Published)
 			}
 		}
@@ -142,9 +180,20 @@ func TestTheExampleOfSettingsIsWhole(t *testing.T) {
 	}
 }
 
+// TestNobodyIsInGrafanaWithoutALogin, and its pages ask nobody else.
+func TestNobodyIsInGrafanaWithoutALogin(t *testing.T) {
+	env := theProject(t).Services["grafana"].Environment
+	for name, want := range map[string]string{"GF_AUTH_ANONYMOUS_ENABLED": "false", "GF_USERS_ALLOW_SIGN_UP": "false", "GF_USERS_ALLOW_ORG_CREATE": "false", "GF_SECURITY_DISABLE_GRAVATAR": "true",
+		"GF_SECURITY_COOKIE_SAMESITE": "strict", "GF_SNAPSHOTS_EXTERNAL_ENABLED": "false", "GF_SECURITY_ADMIN_PASSWORD__FILE": "/run/secrets/grafana_password"} {
+		if v := env[name]; v == nil || *v != want {
+			t.Errorf("%s is not %s", name, want)
+		}
+	}
+}
+
 func TestDataIsInNamedVolumes(t *testing.T) {
 	p := theProject(t)
-	for service, target := range map[string]string{"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql/data", "mlflow": "/mlflow", "prometheus": "/prometheus", "grafana": "/var/lib/grafana", "alertmanager": "/alertmanager", "loki": "/var/lib/loki"} {
+	for service, target := range map[string]string{"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql/data", "mlflow": "/mlflow", "prometheus": "/prometheus", "grafana": "/var/lib/grafana", "alertmanager": "/alertmanager", "loki": "/var/lib/loki", "airflow": "/airflow"} {
 		if !slices.ContainsFunc(p.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool {
 			_, named := p.Volumes[v.Source]
 			return v.Type == types.VolumeTypeVolume && v.Target == target && named

@@ -1,6 +1,8 @@
 package compose
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"io/fs"
 	"net/url"
 	"os"
@@ -84,6 +86,24 @@ func makeSecrets(t *testing.T, dir string) {
 	}
 }
 
+// mlflowCertificate looks whether clients take MLflow's certificate, under the names that they know it by.
+func mlflowCertificate(t *testing.T, dir string) {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "mlflow_tls_crt"), filepath.Join(dir, "mlflow_tls_key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if ca, err := os.ReadFile(filepath.Join(dir, "mlflow_ca")); err != nil || !roots.AppendCertsFromPEM(ca) {
+		t.Fatalf("mlflow_ca: %v", err)
+	}
+	for _, name := range []string{"mlflow", "localhost", "127.0.0.1"} {
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "secrets")
 	makeSecrets(t, dir)
@@ -105,9 +125,13 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != len(found) {
+	if len(entries) != len(found)+1 { // and the directory of MLflow's authority
 		t.Errorf("there are %d files for %d secrets", len(entries), len(found))
 	}
+	if info, err := os.Stat(filepath.Join(dir, "mlflow/ca.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the authority's key is %v, %v: nobody else reads it", info, err)
+	}
+	mlflowCertificate(t, dir)
 	passwords := map[string]bool{}
 	for name, text := range found {
 		if !strings.HasSuffix(name, "_password") {
@@ -132,6 +156,19 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 		if read(name) != text {
 			t.Errorf("a second call changed %s: Postgres would not know it", name)
 		}
+	}
+	// A certificate that ends soon is made anew, by the same authority; that of somebody else's authority stays.
+	t.Setenv("RENEW", "1")
+	makeSecrets(t, dir)
+	if mlflowCertificate(t, dir); read("mlflow_ca") != found["mlflow_ca"] || read("mlflow_tls_crt") == found["mlflow_tls_crt"] {
+		t.Error("MLflow's certificate is the old one, or of another authority")
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "mlflow")); err != nil {
+		t.Fatal(err)
+	}
+	theirs := read("mlflow_tls_crt")
+	if makeSecrets(t, dir); read("mlflow_tls_crt") != theirs || read("mlflow_ca") != found["mlflow_ca"] {
+		t.Error("somebody's certificate was replaced")
 	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if strings.HasPrefix(d.Name(), ".") {

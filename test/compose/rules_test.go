@@ -85,6 +85,36 @@ func orderFaults(p *types.Project) (faults []string) {
 	return faults
 }
 
+// mlflowFaults are the sentences to say about who reaches MLflow in clear, or as nobody, and about an MLflow that would let him.
+func mlflowFaults(p *types.Project) (faults []string) {
+	for name, s := range p.Services {
+		fault := func(format string, args ...any) { faults = append(faults, name+": "+fmt.Sprintf(format, args...)) }
+		for variable, value := range s.Environment {
+			if value != nil && strings.HasPrefix(*value, "http://mlflow") {
+				fault("%s leads to MLflow in clear", variable)
+			}
+		}
+		set := func(variable string) bool { v := s.Environment[variable]; return v != nil && *v != "" }
+		if set("MLFLOW_TRACKING_URI") && !set("MLFLOW_TRACKING_SERVER_CERT_PATH") {
+			fault("trusts the system's authorities with MLflow")
+		}
+		if set("MLFLOW_TRACKING_USERNAME") != set("MLFLOW_TRACKING_PASSWORD_FILE") || set("MLFLOW_TRACKING_URI") && !set("MLFLOW_TRACKING_USERNAME") && name != "mlflow-users" {
+			fault("has no login with MLflow")
+		}
+	}
+	mlflow := p.Services["mlflow"]
+	if len(mlflow.Ports) > 0 {
+		faults = append(faults, "mlflow is published")
+	}
+	if len(mlflow.Command) > 0 || len(mlflow.Entrypoint) > 0 {
+		faults = append(faults, "mlflow is not started by the image's start.sh")
+	}
+	if test := strings.Join(mlflow.HealthCheck.Test, " "); !strings.Contains(test, "'https://") || !strings.Contains(test, "cafile=") {
+		faults = append(faults, "mlflow is asked for its health without its certificate")
+	}
+	return faults
+}
+
 var (
 	secretName = regexp.MustCompile(`(?i)(password|secret|token|credential|database_url|api_?key)`)
 	secretText = regexp.MustCompile(`://[^/\s]*:[^/\s]*@`) // a password in a URL
@@ -146,6 +176,13 @@ func TestRulesFindWhatBreaksThem(t *testing.T) {
 		{"DATABASE_URL_FILE: /run/secrets/owner_url", "DATABASE_URL: postgres://owner:x@postgres/mlmonitor", "a password stands", secretFaults},
 		{"POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password", "POSTGRES_PASSWORD: x", "in clear", secretFaults},
 		{"DATABASE_URL_FILE: /run/secrets/audit_url", "DATABASE_URL_FILE: /run/secrets/owner_url", "none of its secrets", secretFaults},
+		{"MLFLOW_TRACKING_URI: ${MLFLOW_TRACKING_URI:-}", "MLFLOW_TRACKING_URI: http://mlflow:5000", "in clear", mlflowFaults},
+		{"MLFLOW_TRACKING_USERNAME: trainer", "LOG_LEVEL: info", "no login", mlflowFaults},
+		{"MLFLOW_TRACKING_PASSWORD_FILE: /run/secrets/mlflow_scorer_password", "LOG_LEVEL: info", "no login", mlflowFaults},
+		{"MLFLOW_TRACKING_SERVER_CERT_PATH: /run/secrets/mlflow_ca\n    secrets: [mlflow_admin_password", "LOG_LEVEL: info\n    secrets: [mlflow_admin_password", "system's authorities", mlflowFaults},
+		{"expose: [\"5000\"]", "ports: [\"127.0.0.1:5000:5000\"]", "published", mlflowFaults},
+		{"build: deploy/mlflow\n", "build: deploy/mlflow\n    command: [mlflow, server]\n", "start.sh", mlflowFaults},
+		{"'https://127.0.0.1:5000/health'", "'http://127.0.0.1:5000/health'", "without its certificate", mlflowFaults},
 		{"{file: ./secrets/owner_url}", "{environment: OWNER_URL}", "no file", secretFaults},
 		{"{file: ./secrets/owner_url}", "{file: ./deploy/owner_url}", "not in secrets/", secretFaults},
 	} {

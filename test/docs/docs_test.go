@@ -272,7 +272,7 @@ func targetFaults(w *world) (faults []string) {
 var ours = regexp.MustCompile(`\b(?:KAFKA|API|CONSUMER|AUDIT|DRIFT|MLFLOW|MODEL|OPS|SCORE|SHADOW|SCORER|DATABASE|BUNDLE|INSTANCE|LOG)_[A-Z0-9_]*[A-Z0-9]\b`)
 
 // others look like ours, and are read by something else.
-var others = map[string]string{"MLFLOW_DIR": "deploy/backup/backup.sh"}
+var others = map[string]string{"MLFLOW_DIR": "deploy/backup/backup.sh", "KAFKA_ADMIN_CONFIG": "deploy/backup/backup.sh", "KAFKA_BIN": "deploy/backup/backup.sh"}
 
 func variableFaults(w *world) (faults []string) {
 	for name, p := range w.pages {

@@ -28,6 +28,8 @@ import (
 // the topic, byte for byte, and in the audit.
 func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	s := newStack(t)
+	traces := newCollector(t)
+	s.env = append(s.env, traces.env()...)
 	var scorers, apis []*process
 	var urls []string
 	for i := range 2 {
@@ -106,7 +108,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	if err := s.kafka.Restart(0); err != nil {
 		t.Fatal(err)
 	}
-	all.Wait()
+	s.unblock(t, all.Wait)
 	if len(got) != clients*each {
 		t.Fatalf("%d transactions have a verdict, %d were asked for", len(got), clients*each)
 	}
@@ -172,6 +174,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	}
 
 	snippets(t, urls[0], lines[0], onTopic)
+	traced(t, traces, urls[0])
 
 	atOnce(t, urls)
 	idle(t, apis[1], urls[1], lines[1])

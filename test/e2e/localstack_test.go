@@ -47,12 +47,14 @@ func TestTheStackRunsWithoutContainers(t *testing.T) {
 	if t.Failed() {
 		t.FailNow()
 	}
-	pem, err := os.ReadFile(filepath.Join(dir, "nginx", "tls", "ca.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	for _, authority := range []string{"nginx/tls/ca.crt", "mlflow/secrets/mlflow_ca"} {
+		pem, err := os.ReadFile(filepath.Join(dir, authority))
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots.AppendCertsFromPEM(pem)
+	}
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	b, err := scorer.LoadBundle(bundles.Sample(), scorer.Auto)
 	if err != nil {
@@ -66,6 +68,9 @@ func TestTheStackRunsWithoutContainers(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	if v, parse := schemas.ParseVerdict(body); err != nil || parse != nil || v.Probability != b.Examples[0].Probability {
 		t.Errorf("%d %s: %v, %v", resp.StatusCode, body, err, parse)
+	}
+	if answer, err := client.Get(fmt.Sprintf("https://localhost:%d/api/2.0/mlflow/registered-models/get?name=fraud-detector", base+4)); err != nil || answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("MLflow answers who has no login: %v, %v", answer, err)
 	}
 	eventually(t, time.Minute, "Prometheus sees every role", func() bool {
 		_, text := fetch(t, fmt.Sprintf("http://127.0.0.1:%d/api/v1/query?query=sum(up)", base+5))

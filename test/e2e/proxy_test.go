@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,7 +41,8 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	before, caFile := rig.Certificate(t, t.TempDir(), false)
 	after, newCAFile := rig.Certificate(t, t.TempDir(), false)
 	cert, key := rig.PEM(t, before)
-	proxy := rig.Nginx(t, cert, key, addresses...)
+	page, grafana := newPage(t)
+	proxy := rig.Nginx(t, cert, key, grafana, addresses...)
 	roots := x509.NewCertPool()
 	for _, file := range []string{caFile, newCAFile} {
 		pem, err := os.ReadFile(file)
@@ -73,16 +75,23 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	var mu sync.Mutex
 	serials := map[string]int{} // certificates that clients saw
 	var all sync.WaitGroup
-	for range clients {
+	for i := range clients {
 		all.Go(func() {
+			// Half of them over HTTP/2. Over HTTP/1.1 a server may close an idle connection just when a request is on its way; Go sends it again if it may.
 			client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "localhost", VerifyConnection: func(c tls.ConnectionState) error {
 				mu.Lock()
 				defer mu.Unlock()
 				serials[string(c.PeerCertificates[0].Raw)]++
 				return nil
-			}}}}
+			}}, ForceAttemptHTTP2: i%2 == 0}}
 			for event := range lines {
-				resp, err := client.Post(proxy.URL+"/predict", "application/json", bytes.NewReader(event))
+				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, proxy.URL+"/predict", bytes.NewReader(event))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Header["Content-Type"], req.Header["Idempotency-Key"] = []string{"application/json"}, nil // it may; nil is not sent
+				resp, err := client.Do(req)
 				if err != nil {
 					failed.Add(1)
 					t.Errorf("a request failed: %v", err)
@@ -158,6 +167,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || line != "event: past\n" || resp.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("the stream through the proxy: %q, %v, %v", line, err, resp.Header)
 	}
+	page.through(t, client, proxy.Grafana)
 	codes := map[int]int{}
 	for _, p := range replicas { // nobody is there
 		p.stop()
@@ -174,5 +184,63 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	}
 	if codes[http.StatusServiceUnavailable] != 3 {
 		t.Errorf("without a replica: %v", codes)
+	}
+}
+
+// page stands where Grafana does, and keeps what it is asked.
+type page struct{ asked chan *http.Request }
+
+// newPage starts one; it ends with the test.
+func newPage(t *testing.T) (p page, address string) {
+	t.Helper()
+	p = page{make(chan *http.Request, 10)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.asked <- r
+		if r.URL.Path == "/broken" {
+			panic(http.ErrAbortHandler) // it may have been done, or not
+		}
+		if r.Header.Get("Upgrade") == "websocket" {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return p, server.Listener.Addr().String()
+}
+
+// through asks it through the proxy as browsers ask Grafana.
+func (p page) through(t *testing.T, client *http.Client, url string) {
+	t.Helper()
+	ask := func(method, path, upgrade string) (*http.Response, *http.Request) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", "192.0.2.1") // a client says that of itself
+		if upgrade != "" {
+			req.Header.Set("Connection", "Upgrade")
+			req.Header.Set("Upgrade", upgrade)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp, <-p.asked
+	}
+	resp, got := ask(http.MethodGet, "/d/service?orgId=1", "")
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Strict-Transport-Security") == "" || got.RequestURI != "/d/service?orgId=1" {
+		t.Errorf("%d, %v; Grafana is asked for %s", resp.StatusCode, resp.Header, got.RequestURI)
+	}
+	if "https://"+got.Host != url || got.Header.Get("X-Forwarded-Proto") != "https" || got.Header.Get("X-Forwarded-For") != "127.0.0.1" || got.Header.Get("Upgrade") != "" {
+		t.Errorf("Grafana is told %s, %v", got.Host, got.Header)
+	}
+	if resp, got := ask(http.MethodGet, "/api/live/ws", "websocket"); resp.StatusCode != http.StatusSwitchingProtocols || got.Header.Get("Upgrade") != "websocket" || got.Header.Get("Connection") != "upgrade" {
+		t.Errorf("a web socket: %d, Grafana is told %v", resp.StatusCode, got.Header)
+	}
+	if resp, _ := ask(http.MethodPost, "/broken", ""); resp.StatusCode != http.StatusBadGateway || len(p.asked) != 0 {
+		t.Errorf("a request that broke: %d, asked for %d times more", resp.StatusCode, len(p.asked))
 	}
 }

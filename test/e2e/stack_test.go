@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,6 +42,27 @@ func (s *stack) score(t *testing.T, instance string, port int, more ...string) *
 
 func (s *stack) audit(t *testing.T, instance string, port int) *process {
 	return supervise(t, "audit", instance, port, append(s.env, "DATABASE_URL="+s.db.WriterURL))
+}
+
+// unblock waits, and meanwhile does what docs/operations.md says under "When score is stalled": a broker that is killed while it ends a transaction forgets it at times, above all on a machine that has much
+// to do, and nobody can then go on.
+func (s *stack) unblock(t *testing.T, wait func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(5 * time.Second):
+			if out, _ := run(t, s.env, "topics", "unblock", "--apply", "--quiet", "30s"); strings.Contains(out, "producer") {
+				t.Logf("Kafka had forgotten a transaction: %s", out)
+			}
+		}
+	}
 }
 
 func (s *stack) count(ctx context.Context) (n int) {

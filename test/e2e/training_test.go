@@ -11,11 +11,11 @@ import (
 	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
-// TestATrainedBundleBecomesTheChallenger logs a bundle as training does, to a real MLflow, and takes it from there as operators and scorers do.
+// TestATrainedBundleBecomesTheChallenger logs a bundle as training does, to a real MLflow with users and TLS, and takes it from there as operators and scorers do.
 func TestATrainedBundleBecomesTheChallenger(t *testing.T) {
-	mlflow := rig.MLflow(t)
+	mlflow := rig.SecureMLflow(t)
 	dir := t.TempDir()
-	env := []string{"MLFLOW_TRACKING_URI=" + mlflow.URL, "MODEL_CACHE_DIR=" + filepath.Join(dir, "cache"), "MLFLOW_DISABLE_TELEMETRY=true"}
+	env := append(asUser(mlflow, "trainer"), "MODEL_CACHE_DIR="+filepath.Join(dir, "cache"), "MLFLOW_DISABLE_TELEMETRY=true")
 	bundle, b := bundleOf(t, "trained")
 	track := func(folder string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), "../../.cache/venv/bin/python", "../../training/track.py", folder, "--mlmonitor", binary, "--by", "ann", "--why", "weekly")
@@ -51,7 +51,11 @@ func TestATrainedBundleBecomesTheChallenger(t *testing.T) {
 			}
 		}
 	}
-	answer := post(t, mlflow.URL+"/api/2.0/mlflow/runs/search", map[string]any{"experiment_ids": []string{"0", "1"}})
+	answer, err := exec.CommandContext(t.Context(), "sh", "-c", `curl -fsS --cacert "$1" --user "trainer:$(cat "$2")" --json '{"experiment_ids": ["0", "1"]}' "$0"`,
+		mlflow.URL+"/api/2.0/mlflow/runs/search", mlflow.CAFile(), mlflow.PasswordFile("trainer")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := json.Unmarshal(answer, &found); err != nil || len(found.Runs) != 1 {
 		t.Fatalf("runs %s, %v", answer, err)
 	}

@@ -1,5 +1,5 @@
-// Package loki holds the saved queries of deploy/loki to Loki's own parser and pipeline, over lines that real roles have written. It is a module of its
-// own: Loki brings some hundred others.
+// Package loki holds the saved queries of deploy/loki to Loki's own parser and pipeline, and to a Loki that runs, over lines that real roles have written.
+// It is a module of its own: Loki brings some hundred others.
 package loki
 
 import (
@@ -113,7 +113,7 @@ var named = regexp.MustCompile(`msg=~?"([^"]*)"`)
 // A message that nobody writes any more makes a query that finds nothing, on the night when it is needed.
 func TestQueriesNameMessagesThatAreWritten(t *testing.T) {
 	var source strings.Builder
-	for _, room := range []string{"app", "api", "audit", "consumer", "kafka", "registry"} {
+	for _, room := range []string{"app", "api", "audit", "consumer", "kafka", "registry", "tracing"} {
 		files, err := filepath.Glob(filepath.Join(root, room, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatal(room, err)
@@ -200,37 +200,54 @@ func TestEachQueryFindsItsLine(t *testing.T) {
 			t.Errorf("of what the roles wrote, the query of %s finds nothing: %s", entry, strings.Join(lines, "\n"))
 		}
 	}
-	// A line of the form that they have, with each message that a query names.
 	for _, q := range queries(t) {
 		s := selector(t, q.text)
-		role, level := "score", "WARN"
-		for _, m := range s.Matchers() {
-			if m.Name == "role" {
-				role = m.Value
+		for _, e := range examples(t, q) {
+			if line := e.line(time.Now()); chosen(t, s, line) != e.found {
+				t.Errorf("%s finds: %v, must: %v, %s", q.text, !e.found, e.found, line)
 			}
-			if m.Name == "level" && m.Matches("ERROR") {
-				level = "ERROR"
-			}
-		}
-		messages := []string{"anything"}
-		if found := named.FindAllStringSubmatch(q.text, -1); len(found) > 0 {
-			messages = strings.Split(found[0][1], "|")
-		}
-		line := func(role, message string) string {
-			return fmt.Sprintf(`{"time":"2026-03-01T10:00:00.5Z","level":%q,"msg":%q,"role":%q,"instance":"x-1","error":"broken: \"pipe\"","status":503}`, level, strings.TrimSuffix(message, ".*"), role)
-		}
-		for _, m := range messages {
-			if !chosen(t, s, line(role, m)) {
-				t.Errorf("%s does not find %q", q.text, m)
-			}
-			if chosen(t, s, line("other", m)) {
-				t.Errorf("%s finds lines of any role", q.text)
-			}
-		}
-		if strings.Contains(q.text, "msg=") && chosen(t, s, line(role, "another message")) {
-			t.Errorf("%s finds any message", q.text)
 		}
 	}
+}
+
+// example is a line of the form that the roles' have.
+type example struct {
+	level, msg, role string
+	found            bool // by its query
+	milliseconds     float64
+}
+
+func (e example) line(at time.Time) string {
+	return fmt.Sprintf(`{"time":%q,"level":%q,"msg":%q,"role":%q,"instance":"x-1","error":"broken: \"pipe\"","status":503,"operation":"predict","duration_ms":%g}`, at.UTC().Format(time.RFC3339Nano), e.level, e.msg, e.role, e.milliseconds)
+}
+
+// examples are lines with each message that a query names, and some that it must not find: of another role, with another message.
+func examples(t *testing.T, q query) (all []example) {
+	t.Helper()
+	role, level := "score", "WARN"
+	for _, m := range selector(t, q.text).Matchers() {
+		if m.Name == "role" {
+			role, _, _ = strings.Cut(m.Value, "|") // of several, the first
+		}
+		if m.Name == "level" && m.Matches("ERROR") {
+			level = "ERROR"
+		}
+	}
+	messages := []string{"anything"}
+	if found := named.FindAllStringSubmatch(q.text, -1); len(found) > 0 {
+		messages = strings.Split(found[0][1], "|")
+	}
+	for _, m := range messages {
+		m = strings.TrimSuffix(m, ".*")
+		all = append(all, example{level, m, role, true, 250}, example{level, m, "other", false, 250})
+	}
+	if strings.Contains(q.text, "msg=") {
+		all = append(all, example{level, "another message", role, false, 250})
+	}
+	if strings.Contains(q.text, "duration_ms") {
+		all = append(all, example{level, messages[0], role, false, 9.5})
+	}
+	return all
 }
 
 func TestABrokenQueryIsSeen(t *testing.T) {

@@ -179,7 +179,7 @@ func (b *bench) empty(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close(ctx)
-	for _, statement := range []string{"TRUNCATE verdicts, audit_rejects, audit_offsets", "CHECKPOINT"} {
+	for _, statement := range []string{"TRUNCATE verdicts, audit_rejects, audit_offsets, audit_topics", "CHECKPOINT"} {
 		if _, err := conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
 		}
