@@ -39,7 +39,7 @@ test-fast: ## run the tests that need only Go
 lint: .cache/venv-lint/installed ## check Go, shell scripts, Dockerfiles, the compose file, the manifests, and the configurations of Prometheus, Alertmanager and nginx
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted" >&2; exit 1; }
 	go vet ./...
-	cd test/compose && go vet ./... && go test -count=1 ./...
+	cd test/compose && go vet ./... && go test -short -count=1 ./...
 	cd test/kubernetes && go vet ./... && go test -count=1 ./...
 	cd deploy/grafana && go vet ./... && go test -count=1 ./...
 	test/stack/monitoring.sh install
@@ -144,7 +144,7 @@ stack-down: ## end it; its data stay
 certs: ## make an authority of one's own and a certificate for NAMES in certs/; RENEW=1 makes another certificate
 	deploy/certs/certs.sh certs $(NAMES)
 
-secrets: ## make random passwords for docker-compose.yml in secrets/, once
+secrets: ## make random passwords and certificates for docker-compose.yml in secrets/, once
 	@deploy/compose/secrets.sh secrets
 
 clean: ## remove what was built; secrets and the demo's data stay

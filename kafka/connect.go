@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func refusal(cfg *Config, err error) string {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
+	var alert *net.OpError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
@@ -87,7 +88,7 @@ func refusal(cfg *Config, err error) string {
 		return "the broker's certificate has expired or is not valid yet, renew it, or set this machine's clock"
 	case errors.As(err, &verify), errors.As(err, &unknown):
 		return "the broker's certificate is not trusted, check KAFKA_TLS_CA_FILE"
-	case errors.As(err, &alert):
+	case errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate"): // what TLS calls an alert; its type is not exported
 		return "the broker does not accept our certificate, check KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE"
 	case errors.As(err, &record):
 		return "the broker does not speak TLS on this port, check KAFKA_TLS and KAFKA_BROKERS"

@@ -15,6 +15,7 @@ import (
 // Right is something that a user must be allowed: operations on a topic, a group or a transactional id.
 type Right struct {
 	Topic, Group, TransactionalID string // one of them
+	Prefixed                      bool   // and all whose names begin with it
 	Operations                    []kmsg.ACLOperation
 }
 
@@ -62,11 +63,10 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	for _, r := range needed {
-		name, allowed := "", int32(0)
+		name, allowed := r.name(), int32(0)
 		switch {
 		case r.Topic != "":
 			var seen bool
-			name = "topic " + r.Topic
 			if allowed, seen, err = topicRights(ctx, cl, r.Topic); errors.Is(err, kerr.UnknownTopicOrPartition) {
 				err = nil // no matter of rights
 				continue
@@ -76,13 +76,11 @@ func missingRights(ctx context.Context, cfg *Config, needed []Right, transaction
 				continue
 			}
 		case r.Group != "":
-			name = "group " + r.Group
 			if allowed, err = groupRights(ctx, cl, r.Group); errors.Is(err, kerr.GroupIDNotFound) {
 				err = nil // nobody has joined it yet: nothing is known
 				continue
 			}
 		default:
-			name = "transactional id " + r.TransactionalID
 			if !transactionalID {
 				continue
 			}

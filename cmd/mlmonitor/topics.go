@@ -54,6 +54,6 @@ keeps its settings. Waits for the cluster.`,
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "change nothing; fail when a topic is missing or too small")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.AddCommand(exportCommand(), unblockCommand())
+	cmd.AddCommand(exportCommand(), usersCommand(), unblockCommand())
 	return cmd
 }

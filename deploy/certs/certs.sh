@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # An authority of one's own, and a server's certificate by it: for trying out, and for networks that have no other.
 #   certs.sh DIR [NAME...]      tls.crt and tls.key for localhost, 127.0.0.1 and the names, until 90 days from now; ca.crt is what clients trust. tls.pem is both, as Kafka reads them
+# The first name is its common name. USAGE=serverAuth,clientAuth makes one that also says who its holder is, as brokers show each other.
 # The authority is made once and stays. The certificate is made anew when it is missing, when it ends within 21 days, or with RENEW=1: put it where it is read, and nobody is let go
 # (nginx: reload; the API: by itself; Postgres and Kafka: deploy/rotate/certificates.sh). Whoever has an authority already puts its tls.crt and tls.key there instead.
 set -euo pipefail
@@ -8,7 +9,7 @@ umask 077
 dir=${1:?usage: certs.sh DIR [NAME...]}
 shift
 mkdir -p "$dir"
-names=DNS:localhost,IP:127.0.0.1
+names=DNS:localhost,IP:127.0.0.1 first=${1:-localhost}
 for name; do names+=,DNS:$name; done
 
 if [ ! -s "$dir/ca.key" ]; then
@@ -17,9 +18,9 @@ if [ ! -s "$dir/ca.key" ]; then
   echo "made $dir/ca.crt"
 fi
 if [ -s "$dir/tls.crt" ] && [ -z "${RENEW:-}" ] && openssl x509 -in "$dir/tls.crt" -noout -checkend $((21 * 86400)) >/dev/null; then exit 0; fi
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout "$dir/tls.key.new" -out "$dir/tls.csr" 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$first" -keyout "$dir/tls.key.new" -out "$dir/tls.csr" 2>/dev/null
 openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -set_serial "0x$(openssl rand -hex 16)" -days 90 -out "$dir/tls.crt.new" \
-  -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\nkeyUsage=critical,digitalSignature\n' "$names") 2>/dev/null
+  -extfile <(printf 'subjectAltName=%s\nextendedKeyUsage=%s\nkeyUsage=critical,digitalSignature\n' "$names" "${USAGE:-serverAuth}") 2>/dev/null
 rm "$dir/tls.csr"
 cat "$dir/tls.key.new" "$dir/tls.crt.new" >"$dir/tls.pem.new"
 mv "$dir/tls.pem.new" "$dir/tls.pem"

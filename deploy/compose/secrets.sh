@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes the secrets that docker-compose.yml mounts: random passwords, and the addresses that hold them.
 #   secrets.sh DIR
-# What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. MLflow's certificate is made anew when it ends within 21 days, by the authority
-# in DIR/mlflow. Who has an authority removes that directory, and puts mlflow_ca, mlflow_tls_crt and mlflow_tls_key into DIR.
+# What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. The certificates of Kafka, Postgres and MLflow are made anew when they end within
+# 21 days, each by the authority in the directory of its name. Who has an authority removes that directory, and puts the files of its name into DIR: NAME_ca and NAME_tls_crt, NAME_tls_key (Kafka: NAME_tls_pem).
 set -euo pipefail
 umask 077
 dir=${1:?usage: secrets.sh DIR}
@@ -27,22 +27,35 @@ random() {
   od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n'
 }
 
-# url ROLE: within the network of docker-compose.yml, which has no way out
+# url ROLE MORE: within the network of docker-compose.yml
 url() {
-  printf 'postgres://%s:%s@postgres:5432/mlmonitor?sslmode=disable' "$1" "$(cat "$dir/$1_password")"
+  printf 'postgres://%s:%s@postgres:5432/mlmonitor?%s' "$1" "$(cat "$dir/$1_password")" "$2"
+}
+
+# certificate NAME USAGE FILES SERVER...: a server's, by an authority of its own: so nobody else's certificate passes for it
+certificate() {
+  local name=$1 usage=$2 pairs=$3 pair
+  shift 3
+  [ -d "$dir/$name" ] || [ ! -s "$dir/${name}_ca" ] || return 0
+  USAGE=$usage "$(dirname "$0")/../certs/certs.sh" "$dir/$name" "$@"
+  for pair in $pairs; do
+    cmp -s "$dir/$name/${pair#*=}" "$dir/${name}_${pair%=*}" || rm -f "$dir/${name}_${pair%=*}"
+    keep "${name}_${pair%=*}" cat "$dir/$name/${pair#*=}"
+  done
 }
 
 for role in postgres owner audit reader grafana; do keep "${role}_password" random; done
-for role in owner audit reader; do keep "${role}_url" url "$role"; done
+clear=sslmode=disable verified='sslmode=verify-full&sslrootcert=/run/secrets/postgres_ca'
+for role in owner audit reader; do
+  # Addresses of before, from when Postgres was reached in clear.
+  [ ! -e "$dir/${role}_url" ] || [ "$(cat "$dir/${role}_url")" != "$(url "$role" "$clear")" ] || rm -f "$dir/${role}_url"
+  keep "${role}_url" url "$role" "$verified"
+done
+for user in score audit api replay produce; do keep "kafka_${user}_password" random; done
 for user in admin scorer trainer; do keep "mlflow_${user}_password" random; done
 keep mlflow_secret_key random
-if [ -d "$dir/mlflow" ] || [ ! -s "$dir/mlflow_tls_crt" ]; then
-  "$(dirname "$0")/../certs/certs.sh" "$dir/mlflow" mlflow
-  for pair in mlflow_ca=ca.crt mlflow_tls_crt=tls.crt mlflow_tls_key=tls.key; do
-    cmp -s "$dir/mlflow/${pair#*=}" "$dir/${pair%=*}" || rm -f "$dir/${pair%=*}"
-    keep "${pair%=*}" cat "$dir/mlflow/${pair#*=}"
-  done
-fi
+certificate kafka serverAuth,clientAuth 'ca=ca.crt tls_pem=tls.pem' kafka kafka-2 kafka-3
+for name in postgres mlflow; do certificate "$name" serverAuth 'ca=ca.crt tls_crt=tls.crt tls_key=tls.key' "$name"; done
 keep airflow_passwords printf '{"admin": "%s"}\n' "$(random)"
 # Others give these: until they are there, alerts stay with Alertmanager.
 for key in pagerduty_key slack_url; do [ -e "$dir/$key" ] || { : >"$dir/$key" && chmod 444 "$dir/$key"; }; done

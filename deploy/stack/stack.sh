@@ -13,6 +13,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 program=${MLMONITOR:-$root/bin/mlmonitor}
 base=${BASE_PORT:-20000}
 servers=$root/test/stack
+export TLS_DAYS=365 # the data stay, so others than a test may come back to them
 
 die() {
   echo "stack.sh: $*" >&2
@@ -25,7 +26,8 @@ role() {
   shift 4
   if running "$dir" "$name" >/dev/null; then return; fi
   # shellcheck disable=SC2016 # the inner shell's
-  env KAFKA_BROKERS="127.0.0.1:$base" INSTANCE_ID="$name" OPS_PORT="$port" BUNDLE_DIR=sample MODEL_CACHE_DIR="$dir/models/$name" "$@" \
+  env KAFKA_BROKERS="localhost:$((base + 2))" KAFKA_TLS_CA_FILE="$dir/kafka/tls/ca.crt" KAFKA_SASL_MECHANISM=SCRAM-SHA-512 KAFKA_SASL_USERNAME="$command" KAFKA_SASL_PASSWORD_FILE="$dir/secrets/kafka_${command}_password" \
+    INSTANCE_ID="$name" OPS_PORT="$port" BUNDLE_DIR=sample MODEL_CACHE_DIR="$dir/models/$name" "$@" \
     setsid bash -c 'trap "kill \$child 2>/dev/null; wait \$child; exit 0" TERM; while :; do "$0" "$1" & child=$!; wait $child || true; sleep 1; done' \
     "$program" "$command" >>"$dir/log/$name" 2>&1 </dev/null &
   echo $! >"$dir/run/$name.pid"
@@ -45,6 +47,13 @@ ready() {
   die "$1 does not become ready: $(curl -sS "http://127.0.0.1:$2/ready" 2>&1)"
 }
 
+# secret NAME COMMAND...: what the command prints, once
+secret() {
+  local file=$1
+  shift
+  [ -s "$file" ] || (umask 077 && "$@" >"$file")
+}
+
 roles=(score-1 score-2 audit-1 api-1 api-2 api-3)
 
 up() {
@@ -58,7 +67,19 @@ up() {
   MLFLOW_SECURE=1 MLFLOW_PORT=$((base + 4)) "$servers/mlflow.sh" start "$dir/mlflow"
   # shellcheck source=/dev/null
   pg() { sed -n "s/^$1=//p" "$dir/postgres/env"; }
-  KAFKA_BROKERS=127.0.0.1:$base "$program" topics >/dev/null
+  mkdir -p "$dir/secrets"
+  chmod 700 "$dir/secrets"
+  secret "$dir/secrets/kafka_admin_password" sed -n 's/^KAFKA_ADMIN_PASSWORD=//p' "$dir/kafka/env"
+  for i in score audit api; do secret "$dir/secrets/kafka_${i}_password" openssl rand -hex 24; done
+  (umask 077 && cat >"$dir/env" <<CONF
+export KAFKA_BROKERS=localhost:$((base + 2)) KAFKA_TLS_CA_FILE=$dir/kafka/tls/ca.crt KAFKA_SASL_MECHANISM=SCRAM-SHA-512
+export KAFKA_SASL_USERNAME=admin KAFKA_SASL_PASSWORD_FILE=$dir/secrets/kafka_admin_password
+export DATABASE_URL='$(pg PG_OWNER_URL)'
+export CURL_CA_BUNDLE=$dir/nginx/tls/ca.crt
+CONF
+  )
+  # shellcheck source=/dev/null
+  (source "$dir/env" && "$program" topics && "$program" topics users score audit api --passwords "$dir/secrets") >/dev/null
   DATABASE_URL=$(pg PG_OWNER_URL) "$program" migrate >/dev/null
   for i in 1 2; do role "$dir" "score-$i" $((base + 10 + i)) score; done
   role "$dir" audit-1 $((base + 15)) audit "DATABASE_URL=$(pg PG_WRITER_URL)"
@@ -77,18 +98,12 @@ up() {
   for i in 11 12; do ready "score-$((i - 10))" $((base + i)); done
   ready audit-1 $((base + 15))
   for i in 1 2 3; do ready "api-$i" $((base + 20 + i)); done
-  (umask 077 && cat >"$dir/env" <<CONF
-export KAFKA_BROKERS=127.0.0.1:$base
-export DATABASE_URL='$(pg PG_OWNER_URL)'
-export CURL_CA_BUNDLE=$dir/nginx/tls/ca.crt
-CONF
-  )
   cat <<TEXT
 page        https://localhost:$((base + 7))   (the authority is $dir/nginx/tls/ca.crt)
 Prometheus  http://127.0.0.1:$((base + 5))
 Alerts      http://127.0.0.1:$((base + 6))
 MLflow      https://localhost:$((base + 4))   (users, their passwords and the authority are in $dir/mlflow/secrets)
-for clients: source $dir/env
+for clients: source $dir/env   (who may do all)
 TEXT
 }
 

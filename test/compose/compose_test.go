@@ -41,7 +41,7 @@ func TestServicesAreThoseOfTheDesign(t *testing.T) {
 	p := theProject(t)
 	names := p.ServiceNames()
 	slices.Sort(names)
-	want := []string{"airflow", "alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "loki", "migrate", "mlflow", "mlflow-users", "nginx", "postgres", "prometheus", "score", "topics"}
+	want := []string{"airflow", "alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "kafka-users", "loki", "migrate", "mlflow", "mlflow-users", "nginx", "postgres", "produce", "prometheus", "score", "topics"}
 	if !slices.Equal(names, want) {
 		t.Errorf("services are %v, want %v", names, want)
 	}
@@ -70,8 +70,8 @@ func TestServicesStartInOrderOfHealth(t *testing.T) {
 	}
 	p := theProject(t)
 	for service, after := range map[string][]string{
-		"kafka": nil, "postgres": nil, "topics": {"kafka"}, "migrate": {"postgres"}, "score": {"topics"}, "audit": {"migrate", "topics"},
-		"api": {"migrate", "topics"}, "api-more": {"migrate", "topics"}, "mlflow": nil, "mlflow-users": {"mlflow"}, "airflow": {"mlflow-users", "topics"}, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
+		"kafka": nil, "postgres": nil, "topics": {"kafka"}, "kafka-users": {"kafka"}, "migrate": {"postgres"}, "score": {"kafka-users", "topics"}, "audit": {"kafka-users", "migrate", "topics"},
+		"api": {"kafka-users", "migrate", "topics"}, "api-more": {"kafka-users", "migrate", "topics"}, "produce": {"kafka-users", "topics"}, "mlflow": nil, "mlflow-users": {"mlflow"}, "airflow": {"kafka-users", "mlflow-users", "topics"}, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
 	} {
 		if got := p.Services[service].GetDependencies(); !sameSet(got, after) {
 			t.Errorf("%s waits for %v, want %v", service, got, after)
@@ -85,12 +85,17 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 		t.Error(fault)
 	}
 	for service, secrets := range map[string][]string{
-		"kafka": nil, "topics": nil, "score": {"mlflow_ca", "mlflow_scorer_password"}, "migrate": {"owner_url"}, "audit": {"audit_url"}, "prometheus": nil, "grafana": {"grafana_password"},
-		"api": {"reader_url", "mlflow_ca", "mlflow_scorer_password"}, "api-more": {"reader_url", "mlflow_ca", "mlflow_scorer_password"}, "airflow": {"airflow_passwords", "mlflow_ca", "mlflow_trainer_password"},
+		"kafka": {"kafka_ca", "kafka_tls_pem"}, "topics": {"kafka_ca", "kafka_tls_pem"},
+		"kafka-users": {"kafka_ca", "kafka_tls_pem", "kafka_score_password", "kafka_audit_password", "kafka_api_password", "kafka_replay_password", "kafka_produce_password"},
+		"postgres":    {"postgres_password", "owner_password", "audit_password", "reader_password", "postgres_tls_crt", "postgres_tls_key"},
+		"migrate":     {"owner_url", "postgres_ca"}, "audit": {"kafka_ca", "kafka_audit_password", "audit_url", "postgres_ca"}, "produce": {"kafka_ca", "kafka_produce_password"},
+		"score":        {"kafka_ca", "kafka_score_password", "mlflow_ca", "mlflow_scorer_password"},
+		"api":          {"kafka_ca", "kafka_api_password", "reader_url", "postgres_ca", "mlflow_ca", "mlflow_scorer_password"},
+		"api-more":     {"kafka_ca", "kafka_api_password", "reader_url", "postgres_ca", "mlflow_ca", "mlflow_scorer_password"},
+		"airflow":      {"airflow_passwords", "kafka_ca", "kafka_replay_password", "mlflow_ca", "mlflow_trainer_password"},
 		"mlflow":       {"mlflow_admin_password", "mlflow_secret_key", "mlflow_ca", "mlflow_tls_crt", "mlflow_tls_key"},
 		"mlflow-users": {"mlflow_admin_password", "mlflow_scorer_password", "mlflow_trainer_password", "mlflow_ca"},
-		"nginx":        nil, "loki": nil, "alloy": nil, "alertmanager": {"pagerduty_key", "slack_url"},
-		"postgres": {"postgres_password", "owner_password", "audit_password", "reader_password"},
+		"prometheus":   nil, "grafana": {"grafana_password"}, "nginx": nil, "loki": nil, "alloy": nil, "alertmanager": {"pagerduty_key", "slack_url"},
 	} {
 		var got []string
 		for _, s := range p.Services[service].Secrets {
@@ -99,6 +104,12 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 		if !sameSet(got, secrets) {
 			t.Errorf("%s gets the secrets %v, want %v", service, got, secrets)
 		}
+	}
+}
+
+func TestKafkaIsReachedByTLSAndWithALogin(t *testing.T) {
+	for _, fault := range append(kafkaFaults(theProject(t)), kafkaFaults(load(t, filepath.Join(root, "docker-compose.yml"), filepath.Join(root, "deploy/compose/brokers.yml")))...) {
+		t.Error(fault)
 	}
 }
 

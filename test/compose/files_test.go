@@ -3,6 +3,7 @@ package compose
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io/fs"
 	"net/url"
 	"os"
@@ -86,20 +87,37 @@ func makeSecrets(t *testing.T, dir string) {
 	}
 }
 
-// mlflowCertificate looks whether clients take MLflow's certificate, under the names that they know it by.
-func mlflowCertificate(t *testing.T, dir string) {
+// servers are those with a certificate of their own: the secret that holds it, that of its key, and the names that clients know them by.
+var servers = []struct {
+	name, cert, key string
+	hosts           []string
+	usages          []x509.ExtKeyUsage
+}{
+	{"kafka", "kafka_tls_pem", "kafka_tls_pem", []string{"kafka", "kafka-2", "kafka-3", "localhost"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}},
+	{"postgres", "postgres_tls_crt", "postgres_tls_key", []string{"postgres"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}},
+	{"mlflow", "mlflow_tls_crt", "mlflow_tls_key", []string{"mlflow", "localhost", "127.0.0.1"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}},
+}
+
+// holdCertificates looks whether clients take the servers' certificates, under the names that they know them by, and none for another's.
+func holdCertificates(t *testing.T, dir string) {
 	t.Helper()
-	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "mlflow_tls_crt"), filepath.Join(dir, "mlflow_tls_key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	if ca, err := os.ReadFile(filepath.Join(dir, "mlflow_ca")); err != nil || !roots.AppendCertsFromPEM(ca) {
-		t.Fatalf("mlflow_ca: %v", err)
-	}
-	for _, name := range []string{"mlflow", "localhost", "127.0.0.1"} {
-		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
-			t.Errorf("%s: %v", name, err)
+	for _, s := range servers {
+		pair, err := tls.LoadX509KeyPair(filepath.Join(dir, s.cert), filepath.Join(dir, s.key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range servers {
+			roots := x509.NewCertPool()
+			if ca, err := os.ReadFile(filepath.Join(dir, other.name+"_ca")); err != nil || !roots.AppendCertsFromPEM(ca) {
+				t.Fatalf("%s_ca: %v", other.name, err)
+			}
+			for _, host := range s.hosts {
+				for _, usage := range s.usages {
+					if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, KeyUsages: []x509.ExtKeyUsage{usage}}); (err == nil) != (other.name == s.name) {
+						t.Errorf("%s as %s, by the authority of %s: %v", s.name, host, other.name, err)
+					}
+				}
+			}
 		}
 	}
 }
@@ -125,13 +143,15 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != len(found)+1 { // and the directory of MLflow's authority
+	if len(entries) != len(found)+len(servers) { // and the directories of their authorities
 		t.Errorf("there are %d files for %d secrets", len(entries), len(found))
 	}
-	if info, err := os.Stat(filepath.Join(dir, "mlflow/ca.key")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the authority's key is %v, %v: nobody else reads it", info, err)
+	for _, s := range servers {
+		if info, err := os.Stat(filepath.Join(dir, s.name, "ca.key")); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("the key of the authority of %s is %v, %v: nobody else reads it", s.name, info, err)
+		}
 	}
-	mlflowCertificate(t, dir)
+	holdCertificates(t, dir)
 	passwords := map[string]bool{}
 	for name, text := range found {
 		if !strings.HasSuffix(name, "_password") {
@@ -142,13 +162,16 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 		}
 		passwords[text] = true
 	}
-	for _, role := range []string{"owner", "audit"} {
+	for _, role := range []string{"owner", "audit", "reader"} {
 		u, err := url.Parse(found[role+"_url"])
 		if err != nil {
 			t.Fatal(err)
 		}
 		if password, _ := u.User.Password(); u.User.Username() != role || password != found[role+"_password"] || u.Host != "postgres:5432" || u.Path != "/mlmonitor" {
 			t.Errorf("%s_url does not lead %s to its database", role, role)
+		}
+		if q := u.Query(); q.Get("sslmode") != "verify-full" || q.Get("sslrootcert") != "/run/secrets/postgres_ca" {
+			t.Errorf("%s_url does not look who answers", role)
 		}
 	}
 	makeSecrets(t, dir)
@@ -157,18 +180,32 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 			t.Errorf("a second call changed %s: Postgres would not know it", name)
 		}
 	}
+	// An address of before is mended; one that leads elsewhere is somebody's.
+	before, elsewhere := strings.Replace(found["audit_url"], "?sslmode=verify-full&sslrootcert=/run/secrets/postgres_ca", "?sslmode=disable", 1), "postgres://reader@db.example.com/mlmonitor?sslmode=disable"
+	for name, text := range map[string]string{"audit_url": before, "reader_url": elsewhere} {
+		if err := errors.Join(os.Remove(filepath.Join(dir, name)), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o444)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makeSecrets(t, dir)
+	if read("audit_url") != found["audit_url"] || read("reader_url") != elsewhere {
+		t.Errorf("the addresses are %s and %s", read("audit_url"), read("reader_url"))
+	}
 	// A certificate that ends soon is made anew, by the same authority; that of somebody else's authority stays.
 	t.Setenv("RENEW", "1")
 	makeSecrets(t, dir)
-	if mlflowCertificate(t, dir); read("mlflow_ca") != found["mlflow_ca"] || read("mlflow_tls_crt") == found["mlflow_tls_crt"] {
-		t.Error("MLflow's certificate is the old one, or of another authority")
-	}
-	if err := os.RemoveAll(filepath.Join(dir, "mlflow")); err != nil {
-		t.Fatal(err)
-	}
-	theirs := read("mlflow_tls_crt")
-	if makeSecrets(t, dir); read("mlflow_tls_crt") != theirs || read("mlflow_ca") != found["mlflow_ca"] {
-		t.Error("somebody's certificate was replaced")
+	holdCertificates(t, dir)
+	for _, s := range servers {
+		if read(s.name+"_ca") != found[s.name+"_ca"] || read(s.cert) == found[s.cert] {
+			t.Errorf("the certificate of %s is the old one, or of another authority", s.name)
+		}
+		if err := os.RemoveAll(filepath.Join(dir, s.name)); err != nil {
+			t.Fatal(err)
+		}
+		theirs := read(s.cert)
+		if makeSecrets(t, dir); read(s.cert) != theirs || read(s.name+"_ca") != found[s.name+"_ca"] {
+			t.Errorf("somebody's certificate of %s was replaced", s.name)
+		}
 	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if strings.HasPrefix(d.Name(), ".") {

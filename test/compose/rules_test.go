@@ -12,8 +12,11 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// oneShot tells whether another service waits for this one's end.
+// oneShot tells whether another service waits for this one's end, or people do, who start it by hand.
 func oneShot(p *types.Project, name string) bool {
+	if slices.Contains(p.Services[name].Profiles, "tools") {
+		return true
+	}
 	for _, s := range p.Services {
 		if d, ok := s.DependsOn[name]; ok && d.Condition == types.ServiceConditionCompletedSuccessfully {
 			return true
@@ -115,6 +118,35 @@ func mlflowFaults(p *types.Project) (faults []string) {
 	return faults
 }
 
+// kafkaFaults are the sentences to say about who reaches Kafka in clear, or as nobody, and about a broker that would let him.
+func kafkaFaults(p *types.Project) (faults []string) {
+	for name, s := range p.Services {
+		fault := func(format string, args ...any) { faults = append(faults, name+": "+fmt.Sprintf(format, args...)) }
+		set := func(variable string) bool { v := s.Environment[variable]; return v != nil && *v != "" }
+		if strings.Contains(s.Image, "apache/kafka") {
+			if protocols := s.Environment["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]; protocols == nil || strings.Contains(*protocols, "PLAINTEXT") {
+				fault("listens in clear")
+			}
+			for _, variable := range []string{"KAFKA_AUTHORIZER_CLASS_NAME", "KAFKA_LISTENER_NAME_PEERS_SSL_CLIENT_AUTH", "KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH"} {
+				if !set(variable) {
+					fault("lets everybody do everything: %s", variable)
+				}
+			}
+			continue
+		}
+		if set("KAFKA_BROKERS") && !set("KAFKA_TLS_CA_FILE") {
+			fault("reaches Kafka in clear")
+		}
+		if set("KAFKA_BROKERS") && !set("KAFKA_SASL_PASSWORD_FILE") && !set("KAFKA_TLS_CERT_FILE") {
+			fault("is nobody to Kafka")
+		}
+		if set("KAFKA_TLS_CERT_FILE") && !oneShot(p, name) {
+			fault("may do all in Kafka for as long as it runs")
+		}
+	}
+	return faults
+}
+
 var (
 	secretName = regexp.MustCompile(`(?i)(password|secret|token|credential|database_url|api_?key)`)
 	secretText = regexp.MustCompile(`://[^/\s]*:[^/\s]*@`) // a password in a URL
@@ -183,6 +215,11 @@ func TestRulesFindWhatBreaksThem(t *testing.T) {
 		{"expose: [\"5000\"]", "ports: [\"127.0.0.1:5000:5000\"]", "published", mlflowFaults},
 		{"build: deploy/mlflow\n", "build: deploy/mlflow\n    command: [mlflow, server]\n", "start.sh", mlflowFaults},
 		{"'https://127.0.0.1:5000/health'", "'http://127.0.0.1:5000/health'", "without its certificate", mlflowFaults},
+		{"CLIENTS:SASL_SSL", "CLIENTS:SASL_PLAINTEXT", "in clear", kafkaFaults},
+		{"KAFKA_AUTHORIZER_CLASS_NAME: org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_NUM_IO_THREADS: 8", "everything", kafkaFaults},
+		{"KAFKA_BROKERS: kafka:9092\n  KAFKA_TLS_CA_FILE: /run/secrets/kafka_ca", "KAFKA_BROKERS: kafka:9092", "in clear", kafkaFaults},
+		{"KAFKA_SASL_PASSWORD_FILE: /run/secrets/kafka_audit_password", "LOG_LEVEL: info", "audit: is nobody", kafkaFaults},
+		{"<<: *kafka\n      KAFKA_SASL_USERNAME: audit", "<<: *kafka-admin\n      KAFKA_SASL_USERNAME: audit", "audit: may do all", kafkaFaults},
 		{"{file: ./secrets/owner_url}", "{environment: OWNER_URL}", "no file", secretFaults},
 		{"{file: ./secrets/owner_url}", "{file: ./deploy/owner_url}", "not in secrets/", secretFaults},
 	} {

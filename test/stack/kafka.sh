@@ -18,6 +18,7 @@
 #                           that leads there). One called PEERS is what the nodes use among themselves
 #   KAFKA_VOTERS            per node, a line each: the ports at which it finds the controllers (of proxies)
 #   KAFKA_CLUSTER_ID        its id (mlmonitor-test-cluster)
+#   TLS_DAYS                how long its certificates are good for (7)
 #   KAFKA_PROPERTIES        further lines for server.properties
 #   KAFKA_JVM               Java's options (-Xms384m -Xmx384m -XX:+UseG1GC)
 # and by every start: OWNER_PID (the nodes are stopped and DIR is removed when that process has ended).
@@ -86,10 +87,10 @@ certificates() {
   local tls=$1
   mkdir -p "$tls"
   {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj '/CN=Kafka test CA' \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "${TLS_DAYS:-7}" -subj '/CN=Kafka test CA' \
       -keyout "$tls/ca.key" -out "$tls/ca.crt"
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=localhost' -keyout "$tls/node.key" -out "$tls/node.csr"
-    openssl x509 -req -in "$tls/node.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAcreateserial -days 7 -out "$tls/node.crt" \
+    openssl x509 -req -in "$tls/node.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAcreateserial -days "${TLS_DAYS:-7}" -out "$tls/node.crt" \
       -extfile <(echo 'subjectAltName=DNS:localhost,IP:127.0.0.1')
   } 2>"$tls/openssl.log" || { cat "$tls/openssl.log" >&2; die "make certificates in $tls"; }
   (umask 077 && cat "$tls/node.key" "$tls/node.crt" >"$tls/node.pem")
