@@ -40,7 +40,7 @@ func commands(cmd *cobra.Command) (all []*cobra.Command) {
 
 func TestEveryCommandHelpsWithAnExample(t *testing.T) {
 	all := commands(root())
-	if len(all) != 31 {
+	if len(all) != 32 {
 		t.Fatalf("%d commands", len(all))
 	}
 	for _, c := range all {
