@@ -267,7 +267,10 @@ func (d *demo) settle(ctx context.Context) error {
 		return err
 	}
 	err = until(wait, func() (bool, error) {
-		d.rows, err = d.store.Count(wait)
+		rows, err := d.store.Count(ctx) // not of wait, whose end would cut it off: the summary needs the last count
+		if err == nil {
+			d.rows = rows
+		}
 		return d.rows >= d.found.Verdicts, err
 	})
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -42,7 +42,8 @@ func OpenDeadLetters(ctx context.Context, cfg *Config, topics *kafka.Config, all
 }
 
 func openRange(ctx context.Context, cfg *Config, topics *kafka.Config, all bool) (kafka.Range, error) {
-	r, err := kafka.Whole(ctx, topics, topics.DeadLetters)
+	// A redrive that has just ended moved letters to the end of the topic: where readers do not see them yet, there would seem to be none.
+	r, err := kafka.Settled(ctx, topics, topics.DeadLetters, 2*cfg.TxnTimeout)
 	if err != nil || all {
 		return r, err
 	}
@@ -55,7 +56,7 @@ func openRange(ctx context.Context, cfg *Config, topics *kafka.Config, all bool)
 		return r, err
 	}
 	defer cl.Close()
-	dealt, err := groupOffsets(ctx, kadm.NewClient(cl), redriveGroup(cfg))
+	dealt, err := groupOffsets(kadm.RequireStable(ctx), kadm.NewClient(cl), redriveGroup(cfg))
 	if err != nil {
 		return r, fmt.Errorf("ask how far dead letters were dealt with: %w", err)
 	}

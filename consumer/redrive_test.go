@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/mlmonitor/mlmonitor/producer"
 )
 
 // Two brokers lead a partition each, and the second is slow: what stays in the first partition stands at its end, to be read, before the second is done.
@@ -53,5 +55,43 @@ func TestARedriveDealsWithALetterOnce(t *testing.T) {
 	done, err := Redrive{MaxAttempts: 1}.Run(t.Context(), &cfg, &c.topics, func(Redriven) {})
 	if err != nil || done != (Redriven{Foreign: 2 * each}) {
 		t.Errorf("%+v, %v: each of %d letters must be dealt with once", done, err, 2*each)
+	}
+}
+
+// A commit is answered before readers see it. Letters of a transaction that ends are waited for; those of one that does not are not.
+func TestLettersOfATransactionThatEndsAreSeen(t *testing.T) {
+	c := onEmbedded(t)
+	cfg := c.config("a")
+	cfg.TxnTimeout = time.Second
+	open := func() (n int) {
+		t.Helper()
+		if err := OpenDeadLetters(t.Context(), &cfg, &c.topics, false, func(producer.DeadLetter, error) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	begin := func(id string) *kgo.Client {
+		t.Helper()
+		cl, err := kgo.NewClient(kgo.SeedBrokers(c.topics.Brokers...), kgo.TransactionalID(c.topics.DeadLetters+id), kgo.TransactionTimeout(time.Minute), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(cl.Close)
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: c.topics.DeadLetters, Value: []byte("of another program")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		return cl
+	}
+	ends := begin("ends")
+	time.AfterFunc(300*time.Millisecond, func() { ends.EndTransaction(t.Context(), kgo.TryCommit) })
+	if n := open(); n != 1 {
+		t.Errorf("%d letters are open, of 1 that was being committed", n)
+	}
+	begin("hangs")
+	if n := open(); n != 1 {
+		t.Errorf("%d letters are open, of 1 that is committed and 1 whose transaction hangs", n)
 	}
 }

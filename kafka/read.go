@@ -19,6 +19,14 @@ type Record = kgo.Record
 
 // Whole is all that a read_committed reader may see of a topic now.
 func Whole(ctx context.Context, cfg *Config, topic string) (Range, error) {
+	return Settled(ctx, cfg, topic, 0)
+}
+
+// settlePoll is how often Settled looks whether transactions have ended.
+const settlePoll = 20 * time.Millisecond
+
+// Settled is Whole once the transactions that are open now have ended, or when patience is. Brokers answer a commit before readers see it: who wants to read what he knows to be committed waits.
+func Settled(ctx context.Context, cfg *Config, topic string, patience time.Duration) (Range, error) {
 	opts, err := cfg.Options()
 	if err != nil {
 		return Range{}, err
@@ -29,27 +37,41 @@ func Whole(ctx context.Context, cfg *Config, topic string) (Range, error) {
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	starts, err := adm.ListStartOffsets(ctx, topic)
-	if err != nil {
-		return Range{}, fmt.Errorf("list the offsets of %s: %w", topic, err)
-	}
-	ends, err := adm.ListCommittedOffsets(ctx, topic)
-	if err != nil {
-		return Range{}, fmt.Errorf("list the offsets of %s: %w", topic, err)
-	}
-	r := Range{From: map[int32]int64{}, To: map[int32]int64{}}
-	for _, listed := range []struct {
-		offsets kadm.ListedOffsets
-		into    map[int32]int64
-	}{{starts, r.From}, {ends, r.To}} {
-		if err := listed.offsets.Error(); err != nil {
-			return Range{}, fmt.Errorf("list the offsets of %s: %w", topic, err)
+	r := Range{}
+	list := func(ask func(context.Context, ...string) (kadm.ListedOffsets, error)) map[int32]int64 {
+		listed, failed := ask(ctx, topic)
+		if failed == nil {
+			failed = listed.Error()
 		}
-		for p, o := range listed.offsets[topic] {
-			listed.into[p] = o.Offset
+		if failed != nil {
+			err = fmt.Errorf("list the offsets of %s: %w", topic, failed)
+		}
+		at := map[int32]int64{}
+		for p, o := range listed[topic] {
+			at[p] = o.Offset
+		}
+		return at
+	}
+	var ends map[int32]int64
+	if patience > 0 {
+		ends = list(adm.ListEndOffsets)
+	}
+	r.From = list(adm.ListStartOffsets)
+	for until := time.Now().Add(patience); ; {
+		r.To = list(adm.ListCommittedOffsets)
+		open := false
+		for p, end := range ends {
+			open = open || r.To[p] < end
+		}
+		if err != nil || !open || time.Now().After(until) {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-time.After(settlePoll):
 		}
 	}
-	return r, nil
 }
 
 // Between is the part of a topic whose records have timestamps from from (included) to to (not included), as the brokers' indexes know them: a partition's range
