@@ -87,11 +87,14 @@ func diagnose(now time.Time, demoDir string) (found []kafka.Finding, parts []par
 	group := load(&Config{}, &c)
 	load(&kafka.Layout{})
 	mlflow := load(&models) && models.UsesMLflow()
+	// Whose environment it is: that of a scorer has a bundle and nothing of the API, which has one too.
+	asks := sectionConfigured(web)
+	scores := !asks && (configured("BUNDLE_DIR") || configured("MLFLOW_TRACKING_URI"))
 	// What else is wrong with these two keeps nobody from asking the database.
 	if configured("DATABASE_URL") {
 		load(&Config{}, &a)
 	}
-	if sectionConfigured(web) {
+	if asks {
 		load(&web)
 	}
 	writes, reads := a.DatabaseURL != "", web.DatabaseURL != ""
@@ -105,6 +108,12 @@ func diagnose(now time.Time, demoDir string) (found []kafka.Finding, parts []par
 			if found[0].State == kafka.Fail { // those who would ask it too
 				return found
 			}
+			if group && scores {
+				found = append(found, consumer.ExamineRights(ctx, &topics, c.Group))
+			}
+			if asks {
+				found = append(found, api.ExamineRights(ctx, &topics))
+			}
 			if group {
 				found = append(found, consumer.Examine(ctx, &topics, c.Group, 3*c.TxnTimeout)...)
 			}
@@ -113,6 +122,9 @@ func diagnose(now time.Time, demoDir string) (found []kafka.Finding, parts []par
 			}
 			return found
 		})
+	}
+	if !scores {
+		skip("rights of score", "BUNDLE_DIR or MLFLOW_TRACKING_URI (or it is the API's environment)")
 	}
 	if writes {
 		add("audit.database", func(ctx context.Context) []kafka.Finding { return audit.ExamineWriter(ctx, a) })

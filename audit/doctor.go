@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"fmt"
 	"io/fs"
@@ -69,11 +70,11 @@ func (e examination) run(ctx context.Context, secret kafka.Secret) []kafka.Findi
 		return []kafka.Finding{e.unreachable(explain("connect", err))}
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	encrypted := "without TLS"
-	if c.TLSConfig != nil {
-		encrypted = "TLS"
+	encrypted, certificate := "without TLS", kafka.Skipped(e.prefix+".certificate", "the connection has no TLS")
+	if t, ok := conn.PgConn().Conn().(*tls.Conn); ok {
+		encrypted, certificate = "TLS", kafka.JudgeCertificates(certificate.Check, time.Now(), t.ConnectionState().PeerCertificates, false)
 	}
-	found := []kafka.Finding{kafka.Good(e.prefix+".database", fmt.Sprintf("PostgreSQL %s, user %s, %s", conn.PgConn().ParameterStatus("server_version"), c.User, encrypted))}
+	found := []kafka.Finding{kafka.Good(e.prefix+".database", fmt.Sprintf("PostgreSQL %s, user %s, %s", conn.PgConn().ParameterStatus("server_version"), c.User, encrypted)), certificate}
 	for i, one := range []func(context.Context, *pgx.Conn) (kafka.Finding, error){e.migrations, e.rights, e.partitions, e.connections, e.clock} {
 		asked, cancel := context.WithTimeout(ctx, checkTimeout)
 		f, err := one(asked, conn)

@@ -51,8 +51,9 @@ func TestAnExaminationOfADatabase(t *testing.T) {
 		}
 	}
 
+	expect(writer(), "audit.certificate", kafka.OK, "valid until")
 	for _, who := range []map[string]kafka.Finding{writer(), owner(), reader()} {
-		if len(who) != 6 {
+		if len(who) != 7 {
 			t.Errorf("%d checks: %v", len(who), who)
 		}
 		for _, f := range who {
@@ -98,7 +99,7 @@ func TestAnExaminationOfADatabase(t *testing.T) {
 	exec(`DROP TABLE verdicts CASCADE`)
 	found = writer()
 	expect(found, "audit.migrations", kafka.Fail, noTables)
-	if len(found) != 2 {
+	if len(found) != 3 { // and the certificate
 		t.Errorf("the tables are asked though there are none: %v", found)
 	}
 	wrong := kafka.Secret(strings.Replace(b.postgres.ReaderURL, "://reader:", "://reader:no", 1))

@@ -16,12 +16,16 @@ import (
 // checkTimeout bounds one question to the brokers.
 const checkTimeout = 10 * time.Second
 
-// Examine checks a group of scorers: what this user may do, who is in the group, how far it is behind, and whether a transaction hangs on what it writes: one whose last record is older than quiet.
-func Examine(ctx context.Context, topics *kafka.Config, group string, quiet time.Duration) []kafka.Finding {
-	right, cancel := context.WithTimeout(ctx, checkTimeout)
+// ExamineRights checks whether this user may do what a scorer must.
+func ExamineRights(ctx context.Context, topics *kafka.Config, group string) kafka.Finding {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	found := []kafka.Finding{kafka.ExamineRights(right, topics, "score", rights(topics, group))}
-	ctx, cancel = context.WithTimeout(ctx, checkTimeout)
+	return kafka.ExamineRights(ctx, topics, "score", rights(topics, group))
+}
+
+// Examine checks a group of scorers: who is in it, how far it is behind, and whether a transaction hangs on what it writes: one whose last record is older than quiet.
+func Examine(ctx context.Context, topics *kafka.Config, group string, quiet time.Duration) (found []kafka.Finding) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	g, err := DescribeGroup(ctx, topics, group)
 	if err != nil {

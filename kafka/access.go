@@ -8,7 +8,7 @@ import (
 )
 
 // Roles are those that a Kafka user can be made for.
-var Roles = []string{"score", "audit", "api", "replay", "produce"}
+var Roles = []string{"score", "audit", "api", "replay", "produce", "operate"}
 
 // Access is all that a role may need on the cluster, with every part of it in use: the table "Least privilege" of docs/operations.md.
 func Access(role string, topics *Config, scorers, writers string) ([]Right, error) {
@@ -50,8 +50,26 @@ func Access(role string, topics *Config, scorers, writers string) ([]Right, erro
 		group(scorers, describe)
 	case "produce":
 		topic(topics.Transactions, write)
+	case "operate":
+		topic(topics.Transactions, read, write)
+		topic(topics.DeadLetters, read, write)
+		for _, name := range []string{topics.Verdicts, topics.Shadow, topics.Replies, topics.Models} {
+			topic(name, read)
+		}
+		group(scorers, describe)
+		group(scorers+"-redrive", read)
+		rights = append(rights, Right{TransactionalID: scorers + "-redrive", Operations: []kmsg.ACLOperation{write}})
 	default:
 		return nil, fmt.Errorf("there is no role %q: take %s", role, strings.Join(Roles, ", "))
 	}
 	return rights, nil
+}
+
+// Decides are the rights without which the API has nothing decided.
+func Decides(topics *Config) []Right {
+	rights := []Right{{Topic: topics.Transactions, Operations: []kmsg.ACLOperation{kmsg.ACLOperationWrite}}}
+	if topics.Replies != "" {
+		rights = append(rights, Right{Topic: topics.Replies, Operations: []kmsg.ACLOperation{kmsg.ACLOperationRead}})
+	}
+	return rights
 }

@@ -2,11 +2,14 @@ package kafka
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheDocumentedRightsAreThoseThatAreGranted: what a role is given stands in its row of docs/operations.md, resource by resource.
+// TestTheDocumentedRightsAreThoseThatAreGranted: what a role is given, and nothing else, stands in its row of docs/operations.md.
 func TestTheDocumentedRightsAreThoseThatAreGranted(t *testing.T) {
 	page, err := os.ReadFile("../docs/operations.md")
 	if err != nil {
@@ -15,10 +18,17 @@ func TestTheDocumentedRightsAreThoseThatAreGranted(t *testing.T) {
 	_, table, _ := strings.Cut(string(page), "## Least privilege\n")
 	table, _, _ = strings.Cut(table, "\nA right that is missing")
 	c := valid()
+	c.Shadow, c.Replies, c.Models = "verdicts.shadow", "verdicts.replies", "mlmonitor.models"
 	for _, role := range Roles {
 		rights, err := Access(role, &c, "mlmonitor-score", "mlmonitor-audit")
 		if err != nil || len(rights) == 0 {
 			t.Fatalf("%s: %v, %v", role, rights, err)
+		}
+		granted := map[string]bool{}
+		for _, r := range rights {
+			for _, o := range r.Operations {
+				granted[r.name()+": "+operations[o]] = true
+			}
 		}
 		_, row, found := strings.Cut(table, "\n| "+role+" |")
 		row, _, _ = strings.Cut(row, "\n")
@@ -26,18 +36,34 @@ func TestTheDocumentedRightsAreThoseThatAreGranted(t *testing.T) {
 			t.Errorf("%s has no row", role)
 			continue
 		}
-		for _, r := range rights {
-			name := r.Topic + r.Group + r.TransactionalID
-			if !strings.Contains(row, "`"+name) {
-				t.Errorf("the row of %s does not name %s", role, name)
+		if diff := cmp.Diff(documented(row), granted); diff != "" {
+			t.Errorf("%s: documented (-) and granted (+):\n%s", role, diff)
+		}
+	}
+}
+
+// documented reads the columns of a row: "`a`, `b`: Read, Write; for something `c`: Read". What comes with --publish is of a topic that is not of the configuration, and not granted.
+func documented(row string) map[string]bool {
+	rights := map[string]bool{}
+	columns := strings.Split(row, "|")
+	for i, kind := range []string{"topic ", "group ", "transactional id "} {
+		for _, part := range strings.Split(columns[i], ";") {
+			names, said, ok := strings.Cut(part, ": ")
+			if !ok || strings.Contains(names, "`--publish`") {
+				continue
 			}
-			for _, o := range r.Operations {
-				if !strings.Contains(row, operations[o]) {
-					t.Errorf("the row of %s has no %s, as for %s", role, operations[o], name)
+			for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(names, -1) {
+				if strings.HasPrefix(m[1], "--") {
+					continue // an option
+				}
+				name := strings.Replace(m[1], "INSTANCE_ID", "*", 1) // any
+				for _, operation := range strings.Split(strings.TrimSpace(said), ", ") {
+					rights[kind+name+": "+operation] = true
 				}
 			}
 		}
 	}
+	return rights
 }
 
 func TestNobodyIsLetDoWhatIsTurnedOff(t *testing.T) {

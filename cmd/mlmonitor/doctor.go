@@ -18,7 +18,7 @@ func doctorCommand() *cobra.Command {
 		Short: "Check everything that the environment configures, and say how to mend it",
 		Long: `Checks the settings themselves; that the brokers answer, keep the exactly-once promise, have the topics and are set to be fast; who scores, and how far behind; with
 DATABASE_URL or API_DATABASE_URL the database: user and rights, version of the tables, partitions, connections, clock; with BUNDLE_DIR or MLFLOW_TRACKING_URI that the bundles
-can be had and hold; certificates that end, and disks that run full. Run it with the environment of the role that is in trouble. Each part is checked whatever is wrong with the
+can be had and hold; certificates that end, and disks that run full. Run it with the environment of the role that is in trouble: it looks at that role's rights. Each part is checked whatever is wrong with the
 others; it ends within a minute, changes nothing, and shows no secrets.
 Exits with 1 when something fails; what only could be better is a warning.`,
 		Example: "  KAFKA_BROKERS=kafka:9092 mlmonitor doctor",

@@ -2,7 +2,7 @@
 # Makes the secrets that docker-compose.yml mounts: random passwords, and the addresses that hold them.
 #   secrets.sh DIR
 # What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. The certificates of Kafka, Postgres and MLflow are made anew when they end within
-# 21 days, each by the authority in the directory of its name. Who has an authority removes that directory, and puts the files of its name into DIR: NAME_ca and NAME_tls_crt, NAME_tls_key (Kafka: NAME_tls_pem).
+# 21 days of two years, each by the authority in the directory of its name. Who has an authority removes that directory, and puts the files of its name into DIR: NAME_ca and NAME_tls_crt, NAME_tls_key (Kafka: NAME_tls_pem).
 set -euo pipefail
 umask 077
 dir=${1:?usage: secrets.sh DIR}
@@ -37,7 +37,7 @@ certificate() {
   local name=$1 usage=$2 pairs=$3 pair
   shift 3
   [ -d "$dir/$name" ] || [ ! -s "$dir/${name}_ca" ] || return 0
-  USAGE=$usage "$(dirname "$0")/../certs/certs.sh" "$dir/$name" "$@"
+  DAYS=730 USAGE=$usage "$(dirname "$0")/../certs/certs.sh" "$dir/$name" "$@"
   for pair in $pairs; do
     cmp -s "$dir/$name/${pair#*=}" "$dir/${name}_${pair%=*}" || rm -f "$dir/${name}_${pair%=*}"
     keep "${name}_${pair%=*}" cat "$dir/$name/${pair#*=}"
@@ -51,7 +51,7 @@ for role in owner audit reader; do
   [ ! -e "$dir/${role}_url" ] || [ "$(cat "$dir/${role}_url")" != "$(url "$role" "$clear")" ] || rm -f "$dir/${role}_url"
   keep "${role}_url" url "$role" "$verified"
 done
-for user in score audit api replay produce; do keep "kafka_${user}_password" random; done
+for user in score audit api replay produce operate; do keep "kafka_${user}_password" random; done
 for user in admin scorer trainer; do keep "mlflow_${user}_password" random; done
 keep mlflow_secret_key random
 certificate kafka serverAuth,clientAuth 'ca=ca.crt tls_pem=tls.pem' kafka kafka-2 kafka-3

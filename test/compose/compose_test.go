@@ -41,7 +41,7 @@ func TestServicesAreThoseOfTheDesign(t *testing.T) {
 	p := theProject(t)
 	names := p.ServiceNames()
 	slices.Sort(names)
-	want := []string{"airflow", "alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "kafka-users", "loki", "migrate", "mlflow", "mlflow-users", "nginx", "postgres", "produce", "prometheus", "score", "topics"}
+	want := []string{"airflow", "alertmanager", "alloy", "api", "api-more", "audit", "grafana", "kafka", "kafka-users", "loki", "migrate", "mlflow", "mlflow-users", "nginx", "operate", "postgres", "produce", "prometheus", "score", "topics"}
 	if !slices.Equal(names, want) {
 		t.Errorf("services are %v, want %v", names, want)
 	}
@@ -71,7 +71,7 @@ func TestServicesStartInOrderOfHealth(t *testing.T) {
 	p := theProject(t)
 	for service, after := range map[string][]string{
 		"kafka": nil, "postgres": nil, "topics": {"kafka"}, "kafka-users": {"kafka"}, "migrate": {"postgres"}, "score": {"kafka-users", "topics"}, "audit": {"kafka-users", "migrate", "topics"},
-		"api": {"kafka-users", "migrate", "topics"}, "api-more": {"kafka-users", "migrate", "topics"}, "produce": {"kafka-users", "topics"}, "mlflow": nil, "mlflow-users": {"mlflow"}, "airflow": {"kafka-users", "mlflow-users", "topics"}, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
+		"api": {"kafka-users", "migrate", "topics"}, "api-more": {"kafka-users", "migrate", "topics"}, "produce": {"kafka-users", "topics"}, "operate": nil, "mlflow": nil, "mlflow-users": {"mlflow"}, "airflow": {"kafka-users", "mlflow-users", "topics"}, "prometheus": nil, "grafana": {"prometheus"}, "nginx": {"api"}, "alertmanager": nil, "loki": nil, "alloy": nil,
 	} {
 		if got := p.Services[service].GetDependencies(); !sameSet(got, after) {
 			t.Errorf("%s waits for %v, want %v", service, got, after)
@@ -86,7 +86,8 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 	}
 	for service, secrets := range map[string][]string{
 		"kafka": {"kafka_ca", "kafka_tls_pem"}, "topics": {"kafka_ca", "kafka_tls_pem"},
-		"kafka-users": {"kafka_ca", "kafka_tls_pem", "kafka_score_password", "kafka_audit_password", "kafka_api_password", "kafka_replay_password", "kafka_produce_password"},
+		"kafka-users": {"kafka_ca", "kafka_tls_pem", "kafka_score_password", "kafka_audit_password", "kafka_api_password", "kafka_replay_password", "kafka_produce_password", "kafka_operate_password"},
+		"operate":     {"kafka_ca", "kafka_operate_password", "reader_url", "postgres_ca", "mlflow_ca", "mlflow_trainer_password"},
 		"postgres":    {"postgres_password", "owner_password", "audit_password", "reader_password", "postgres_tls_crt", "postgres_tls_key"},
 		"migrate":     {"owner_url", "postgres_ca"}, "audit": {"kafka_ca", "kafka_audit_password", "audit_url", "postgres_ca"}, "produce": {"kafka_ca", "kafka_produce_password"},
 		"score":        {"kafka_ca", "kafka_score_password", "mlflow_ca", "mlflow_scorer_password"},
@@ -119,7 +120,7 @@ func TestMLflowIsReachedByTLSAndWithALogin(t *testing.T) {
 	for _, fault := range mlflowFaults(p) {
 		t.Error(fault)
 	}
-	for service, user := range map[string]string{"score": "scorer", "api": "scorer", "api-more": "scorer", "airflow": "trainer"} {
+	for service, user := range map[string]string{"score": "scorer", "api": "scorer", "api-more": "scorer", "airflow": "trainer", "operate": "trainer"} {
 		env := p.Services[service].Environment
 		for name, want := range map[string]string{"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD_FILE": "/run/secrets/mlflow_" + user + "_password"} {
 			if v := env[name]; v == nil || *v != want {

@@ -191,6 +191,22 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	if read("audit_url") != found["audit_url"] || read("reader_url") != elsewhere {
 		t.Errorf("the addresses are %s and %s", read("audit_url"), read("reader_url"))
 	}
+	// Where the key of an authority is kept elsewhere, nobody makes another authority.
+	kept := filepath.Join(dir, "kafka/ca.key")
+	if err := os.Rename(kept, kept+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	if makeSecrets(t, dir); read("kafka_ca") != found["kafka_ca"] || read("kafka_tls_pem") != found["kafka_tls_pem"] {
+		t.Error("there is another authority of Kafka")
+	}
+	renew := exec.CommandContext(t.Context(), filepath.Join(root, "deploy/compose/secrets.sh"), dir)
+	renew.Env = append(os.Environ(), "RENEW=1")
+	if out, err := renew.CombinedOutput(); err == nil || !strings.Contains(string(out), "put the key back") {
+		t.Errorf("without its authority's key a certificate is made anew: %v, %s", err, out)
+	}
+	if err := os.Rename(kept+".kept", kept); err != nil {
+		t.Fatal(err)
+	}
 	// A certificate that ends soon is made anew, by the same authority; that of somebody else's authority stays.
 	t.Setenv("RENEW", "1")
 	makeSecrets(t, dir)

@@ -124,12 +124,12 @@ func kafkaFaults(p *types.Project) (faults []string) {
 		fault := func(format string, args ...any) { faults = append(faults, name+": "+fmt.Sprintf(format, args...)) }
 		set := func(variable string) bool { v := s.Environment[variable]; return v != nil && *v != "" }
 		if strings.Contains(s.Image, "apache/kafka") {
-			if protocols := s.Environment["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]; protocols == nil || strings.Contains(*protocols, "PLAINTEXT") {
-				fault("listens in clear")
-			}
-			for _, variable := range []string{"KAFKA_AUTHORIZER_CLASS_NAME", "KAFKA_LISTENER_NAME_PEERS_SSL_CLIENT_AUTH", "KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH"} {
-				if !set(variable) {
-					fault("lets everybody do everything: %s", variable)
+			for variable, want := range map[string]string{
+				"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CLIENTS:SASL_SSL,PEERS:SSL,CONTROLLER:SSL", "KAFKA_LISTENER_NAME_PEERS_SSL_CLIENT_AUTH": "required", "KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH": "required",
+				"KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_SUPER_USERS": "User:CN=kafka", "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND": "",
+			} {
+				if v := s.Environment[variable]; (v != nil || want != "") && (v == nil || *v != want) {
+					fault("lets in who should not be: %s is not %q", variable, want)
 				}
 			}
 			continue
@@ -209,14 +209,17 @@ func TestRulesFindWhatBreaksThem(t *testing.T) {
 		{"POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password", "POSTGRES_PASSWORD: x", "in clear", secretFaults},
 		{"DATABASE_URL_FILE: /run/secrets/audit_url", "DATABASE_URL_FILE: /run/secrets/owner_url", "none of its secrets", secretFaults},
 		{"MLFLOW_TRACKING_URI: ${MLFLOW_TRACKING_URI:-}", "MLFLOW_TRACKING_URI: http://mlflow:5000", "in clear", mlflowFaults},
-		{"MLFLOW_TRACKING_USERNAME: trainer", "LOG_LEVEL: info", "no login", mlflowFaults},
+		{"MLFLOW_TRACKING_USERNAME: trainer # makes versions, and moves the alias challenger", "LOG_LEVEL: info", "no login", mlflowFaults},
 		{"MLFLOW_TRACKING_PASSWORD_FILE: /run/secrets/mlflow_scorer_password", "LOG_LEVEL: info", "no login", mlflowFaults},
 		{"MLFLOW_TRACKING_SERVER_CERT_PATH: /run/secrets/mlflow_ca\n    secrets: [mlflow_admin_password", "LOG_LEVEL: info\n    secrets: [mlflow_admin_password", "system's authorities", mlflowFaults},
 		{"expose: [\"5000\"]", "ports: [\"127.0.0.1:5000:5000\"]", "published", mlflowFaults},
 		{"build: deploy/mlflow\n", "build: deploy/mlflow\n    command: [mlflow, server]\n", "start.sh", mlflowFaults},
 		{"'https://127.0.0.1:5000/health'", "'http://127.0.0.1:5000/health'", "without its certificate", mlflowFaults},
-		{"CLIENTS:SASL_SSL", "CLIENTS:SASL_PLAINTEXT", "in clear", kafkaFaults},
-		{"KAFKA_AUTHORIZER_CLASS_NAME: org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_NUM_IO_THREADS: 8", "everything", kafkaFaults},
+		{"CLIENTS:SASL_SSL", "CLIENTS:SASL_PLAINTEXT", "PROTOCOL_MAP", kafkaFaults},
+		{"KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH: required", "KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH: none", "CONTROLLER_SSL_CLIENT_AUTH", kafkaFaults},
+		{"KAFKA_SUPER_USERS: User:CN=kafka", "KAFKA_SUPER_USERS: User:CN=kafka;User:score", "SUPER_USERS", kafkaFaults},
+		{"KAFKA_SUPER_USERS: User:CN=kafka", "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND: \"true\"\n      KAFKA_SUPER_USERS: User:CN=kafka", "EVERYONE", kafkaFaults},
+		{"KAFKA_AUTHORIZER_CLASS_NAME: org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_NUM_IO_THREADS: 8", "AUTHORIZER", kafkaFaults},
 		{"KAFKA_BROKERS: kafka:9092\n  KAFKA_TLS_CA_FILE: /run/secrets/kafka_ca", "KAFKA_BROKERS: kafka:9092", "in clear", kafkaFaults},
 		{"KAFKA_SASL_PASSWORD_FILE: /run/secrets/kafka_audit_password", "LOG_LEVEL: info", "audit: is nobody", kafkaFaults},
 		{"<<: *kafka\n      KAFKA_SASL_USERNAME: audit", "<<: *kafka-admin\n      KAFKA_SASL_USERNAME: audit", "audit: may do all", kafkaFaults},

@@ -1,10 +1,13 @@
 package compose
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,35 +214,99 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 	if out := m.mustRun("produce", "--count=300"); !strings.Contains(out, "300 transactions") {
 		t.Errorf("produce says %s", out)
 	}
-
-	ops := freePort(t)
-	score := exec.CommandContext(t.Context(), m.program, "score")
-	score.Env = append(m.environment("score"), "INSTANCE_ID=score-1", "OPS_HOST=127.0.0.1", "OPS_PORT="+strconv.Itoa(ops))
-	score.Cancel = func() error { return score.Process.Signal(syscall.SIGTERM) }
-	var said strings.Builder
-	score.Stderr = &said
-	if err := score.Start(); err != nil {
+	start := func(m *machine, role string, settings ...string) (end func()) {
+		t.Helper()
+		ops := freePort(t)
+		cmd := exec.CommandContext(t.Context(), m.program, role)
+		cmd.Env = append(append(m.environment(role), "INSTANCE_ID="+role, "OPS_HOST=127.0.0.1", "OPS_PORT="+strconv.Itoa(ops)), settings...)
+		var said strings.Builder
+		cmd.Stderr = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		end = func() {
+			cmd.Process.Signal(syscall.SIGTERM)
+			cmd.Wait()
+		}
+		for range 120 {
+			if resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/ready", ops)); err == nil {
+				resp.Body.Close()
+				if resp.StatusCode == http.StatusOK {
+					return end
+				}
+			}
+			time.Sleep(250 * time.Millisecond)
+		}
+		end()
+		t.Fatalf("%s does not become ready: %s", role, said.String())
+		return nil
+	}
+	defer start(m, "score")()
+	// The database is another matter, below.
+	database := "DATABASE_URL=sqlite:" + filepath.Join(m.dir, "audit.db")
+	migrate := exec.CommandContext(t.Context(), m.program, "migrate")
+	migrate.Env = append(m.environment("produce"), database)
+	if out, err := migrate.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	endAudit := start(m.as("audit", map[string]string{"DATABASE_URL_FILE": ""}), "audit", database)
+	port := freePort(t)
+	endAPI := start(m.as("api", map[string]string{"API_DATABASE_URL_FILE": "", "API_HOST": "127.0.0.1", "API_AUTH": "off", "API_PORT": strconv.Itoa(port)}), "api", "API_"+database)
+	m.mustRun("produce", "--first=300", "--count=1", "--out", filepath.Join(m.dir, "event.jsonl"))
+	event, err := os.ReadFile(filepath.Join(m.dir, "event.jsonl"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	var verdicts string
+	resp, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/predict", port), "application/json", bytes.NewReader(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), `"decision"`) {
+		t.Errorf("who asks the API: %d %s, %v", resp.StatusCode, body, err)
+	}
+	endAPI()
+	endAudit()
+	var doctor string
 	for range 60 {
-		verdicts, _ = m.as("score", map[string]string{"OPS_PORT": ""}).runAs("score", "doctor", "--json")
-		if strings.Contains(verdicts, "0 inputs are not answered") {
+		doctor, _ = m.runAs("score", "doctor")
+		if strings.Contains(doctor, "0 inputs are not answered") {
 			break
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
-	if err := score.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Error(err)
+	if !strings.Contains(doctor, "0 inputs are not answered") || strings.Contains(doctor, "fail ") {
+		t.Errorf("doctor says %s", doctor)
 	}
-	score.Wait()
-	if !strings.Contains(verdicts, "0 inputs are not answered") || !strings.Contains(said.String(), "score-1") {
-		t.Errorf("doctor says %s\nthe scorer says %s", verdicts, said.String())
-	}
-	if out, err := m.runAs("airflow", "replay", "--verify", "--bundle-dir", filepath.Join(root, "bundles/sample")); err != nil || !strings.Contains(out, "300 inputs") {
+	if out, err := m.runAs("airflow", "replay", "--verify", "--bundle-dir", filepath.Join(root, "bundles")); err != nil || !strings.Contains(out, "301 inputs") {
 		t.Errorf("who replays: %v: %s", err, out)
 	}
+	if out, err := m.runAs("operate", "replay", "--verify", "--bundle-dir", filepath.Join(root, "bundles")); err != nil || !strings.Contains(out, "301 inputs") {
+		t.Errorf("who operates, and replays: %v: %s", err, out)
+	}
+	for _, words := range [][]string{{"dlq", "list"}, {"dlq", "redrive"}, {"topics", "--check"}} {
+		if out, err := m.runAs("operate", words...); err != nil {
+			t.Errorf("who operates: %v: %v: %s", words, err, out)
+		}
+	}
+	for _, service := range []string{"audit", "api", "operate"} { // no role's environment is judged by another's rights; the databases are not there
+		env := map[string]string{}
+		if service == "api" {
+			env["API_AUTH"] = "off" // there is no issuer
+		}
+		out, _ := m.as(service, env).runAs(service, "doctor")
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "fail ") && !strings.Contains(line, "database") {
+				t.Errorf("%s, by doctor: %s", service, line)
+			}
+		}
+		if service == "api" && !strings.Contains(out, "rights of api") {
+			t.Errorf("doctor does not look at the API's rights: %s", out)
+		}
+	}
 
+	swapped := map[string]string{"KAFKA_TOPIC_TRANSACTIONS": "verdicts", "KAFKA_TOPIC_VERDICTS": "transactions"}
 	for _, c := range []struct {
 		who      string
 		m        *machine
@@ -247,6 +314,11 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 		expected string
 	}{
 		{"a role that may only write", m, []string{"produce", "dlq", "list"}, "TOPIC_AUTHORIZATION_FAILED"},
+		{"a scorer that makes inputs", m, []string{"score", "produce", "--count=1"}, "TOPIC_AUTHORIZATION_FAILED"},
+		{"the audit that reads inputs", m, []string{"audit", "topics", "export", "--out", filepath.Join(m.dir, "x")}, "TOPIC_AUTHORIZATION_FAILED"},
+		{"a producer that makes verdicts", m.as("produce", swapped), []string{"produce", "produce", "--count=1"}, "TOPIC_AUTHORIZATION_FAILED"},
+		{"the API that makes verdicts", m.as("api", swapped), []string{"api", "produce", "--count=1"}, "TOPIC_AUTHORIZATION_FAILED"},
+		{"who operates and makes verdicts", m.as("operate", swapped), []string{"operate", "produce", "--count=1"}, "TOPIC_AUTHORIZATION_FAILED"},
 		{"a role that may not make topics", m, []string{"audit", "topics"}, "AUTHORIZATION_FAILED"},
 		{"a role that may not grant", m, []string{"api", "topics", "users", "produce=api"}, "AUTHORIZATION_FAILED"},
 		{"a wrong password", m.as("audit", map[string]string{"KAFKA_SASL_PASSWORD_FILE": "/run/secrets/kafka_api_password"}), []string{"audit", "topics", "--check"}, `user "audit" is not accepted`},

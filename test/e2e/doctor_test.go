@@ -4,10 +4,12 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,6 +82,24 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			}
 			if secret, _ := u.User.Password(); secret == "" || strings.Contains(out+text, secret) {
 				t.Errorf("%s: it shows a password: %s", c.name, out+text)
+			}
+		}
+	}
+	// Rights are those of the role whose environment it is.
+	scorers := slices.DeleteFunc(slices.Clone(well), func(variable string) bool { return strings.HasPrefix(variable, "API_") })
+	for role, env := range map[string][]string{"score": scorers, "api": well} {
+		out, err := run(t, env, "doctor", "--json")
+		var found []kafka.Finding
+		if err := errors.Join(err, json.Unmarshal([]byte(out), &found)); err != nil {
+			t.Fatalf("%s: %v: %s", role, err, out)
+		}
+		for _, other := range []string{"score", "api"} {
+			there := slices.ContainsFunc(found, func(f kafka.Finding) bool {
+				seen[f.Check] = true
+				return f.Check == "rights of "+other && f.State == kafka.OK
+			})
+			if there != (other == role) {
+				t.Errorf("in the environment of %s doctor looks at the rights of %s: %v", role, other, there)
 			}
 		}
 	}

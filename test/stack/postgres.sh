@@ -8,7 +8,7 @@
 #   postgres.sh restart DIR     start it when it is down, else stop it first; returns when it answers
 #   postgres.sh pause|resume DIR   freeze and thaw it with all its sessions
 #
-# Read from the environment: PGPORT (15432) and TLS_DAYS (7), how long its certificate is good for, by the start that makes the server; OWNER_PID (the server is stopped and DIR is removed
+# Read from the environment: PGPORT (15432) and TLS_DAYS (30), how long its certificate is good for, by the start that makes the server; OWNER_PID (the server is stopped and DIR is removed
 # when that process has ended), by every start.
 #
 # DIR/env then has PG_OWNER_URL, PG_WRITER_URL and PG_READER_URL (database mlmonitor, TLS, verify-full), and PG_ADMIN_URL: the superuser, over
@@ -52,10 +52,10 @@ certificates() {
   local tls=$1
   mkdir -p "$tls"
   {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "${TLS_DAYS:-7}" -subj '/CN=PostgreSQL test CA' \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "${TLS_DAYS:-30}" -subj '/CN=PostgreSQL test CA' \
       -addext keyUsage=critical,keyCertSign -keyout "$tls/ca.key" -out "$tls/ca.crt"
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=localhost' -keyout "$tls/server.key" -out "$tls/server.csr"
-    openssl x509 -req -in "$tls/server.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAcreateserial -days "${TLS_DAYS:-7}" -out "$tls/server.crt" \
+    openssl x509 -req -in "$tls/server.csr" -CA "$tls/ca.crt" -CAkey "$tls/ca.key" -CAcreateserial -days "${TLS_DAYS:-30}" -out "$tls/server.crt" \
       -extfile <(printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n')
   } 2>"$tls/openssl.log" || { cat "$tls/openssl.log" >&2; die "make certificates in $tls"; }
   chmod 600 "$tls"/*.key
