@@ -228,7 +228,7 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 			cmd.Process.Signal(syscall.SIGTERM)
 			cmd.Wait()
 		}
-		for range 120 {
+		for range 240 {
 			if resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/ready", ops)); err == nil {
 				resp.Body.Close()
 				if resp.StatusCode == http.StatusOK {
@@ -333,10 +333,10 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 	}
 }
 
-// runAs runs another command with a service's environment, and waits for no server for long.
+// runAs runs another command with a service's environment.
 func (m *machine) runAs(service string, words ...string) (string, error) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.program, words...)
 	cmd.Env = m.environment(service)
