@@ -239,9 +239,9 @@ func Sections() []Section {
 		{"Topics that are made", "Read by `topics`.", kafka.Layout{}},
 		{"Bundle", "Read by `score` and `api`; `drift report` and `replay` take `BUNDLE_DIR` where no `--bundle` is given, the commands of `model` `SCORER_ENGINE` where no `--engine` is.", ScorerConfig{}},
 		{"Models of MLflow", "Read by `score` and `api`, the commands of `model` that ask MLflow, and `replay` for models:/ names.", registry.Config{}},
-		{"Scoring", "Read by `score` and `demo`; `CONSUMER_GROUP` also by `api` and by the commands that look at the scorers' group or write in its name: `dlq`, `doctor`, `topics unblock`, `model`, `replay`.", consumer.Config{}},
+		{"Scoring", "Read by `score` and `demo`; `CONSUMER_GROUP` also by `api` and by the commands that look at the scorers' group or write in its name: `dlq`, `doctor`, `topics unblock`, `topics users`, `model`, `replay`.", consumer.Config{}},
 		{"Drift", "Read by `score` and `demo`, and by `drift report` for the windows of its `--every`.", drift.Config{}},
-		{"Audit", "Read by `audit` and `migrate`, and by `demo`, which brings its own database.", audit.Config{}},
+		{"Audit", "Read by `audit` and `migrate`, and by `demo`, which brings its own database; `AUDIT_GROUP` also by `topics users`.", audit.Config{}},
 		{"HTTP API", "Read by `api` and `demo`; the demo lets everybody in, without TLS.", api.Config{}},
 	}
 }
