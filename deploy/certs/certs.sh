@@ -12,12 +12,11 @@ mkdir -p "$dir"
 names=DNS:localhost,IP:127.0.0.1 first=${1:-localhost}
 for name; do names+=,DNS:$name; done
 
-renew=
-if [ ! -s "$dir/tls.crt" ] || [ -n "${RENEW:-}" ] || ! openssl x509 -in "$dir/tls.crt" -noout -checkend $((21 * 86400)) >/dev/null; then renew=1; fi
-if [ ! -s "$dir/ca.key" ] && [ -s "$dir/ca.crt" ]; then # it is kept elsewhere: another authority would be trusted by nobody
-  [ -z "$renew" ] || { echo "certs.sh: $dir/ca.key is not there, and $dir/tls.crt is to be made anew: put the key back, or make the certificate where it is" >&2; exit 1; }
+if [ -s "$dir/tls.crt" ] && [ -z "${RENEW:-}" ] && openssl x509 -in "$dir/tls.crt" -noout -checkend $((21 * 86400)) >/dev/null; then exit 0; fi
+if [ -s "$dir/ca.crt" ] && [ ! -s "$dir/ca.key" ]; then # another authority would be trusted by nobody
+  echo "certs.sh: $dir/tls.crt is to be made anew, and $dir/ca.key is not there: put it back, or make the certificate where it is" >&2
+  exit 1
 fi
-[ -n "$renew" ] || exit 0
 if [ ! -s "$dir/ca.key" ]; then
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj '/CN=ML-Monitor own authority' \
     -addext basicConstraints=critical,CA:true,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$dir/ca.key" -out "$dir/ca.crt" 2>/dev/null

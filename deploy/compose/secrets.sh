@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes the secrets that docker-compose.yml mounts: random passwords, and the addresses that hold them.
 #   secrets.sh DIR
-# What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. The certificates of Kafka, Postgres and MLflow are made anew when they end within
-# 21 days of two years, each by the authority in the directory of its name. Who has an authority removes that directory, and puts the files of its name into DIR: NAME_ca and NAME_tls_crt, NAME_tls_key (Kafka: NAME_tls_pem).
+# What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. The certificates of Kafka, Postgres and MLflow are good for two years, and
+# made anew within their last 21 days, each by the authority in the directory of its name. Who has an authority removes that directory, and puts the files of its name into DIR: NAME_ca and NAME_tls_crt, NAME_tls_key
+# (Kafka: NAME_tls_pem).
 set -euo pipefail
 umask 077
 dir=${1:?usage: secrets.sh DIR}
