@@ -98,7 +98,7 @@ step "Go tests"
 go build -o "$servers/tally" ./test/tally
 go build -race ./...
 # Three lines of packages, each one after the other: what starts whole clusters and mostly waits for them, what shares one Kafka and one Postgres, and, behind both in line for the processor, what needs no
-# servers; the torture follows that, so that the three take about as long.
+# servers; the torture and what starts servers of its own follow that, so that the three take about as long.
 served=("$@") whole=() alone=() torture=()
 if [ "$*" = ./... ]; then
   clusters='/test/(e2e|torture)$'
@@ -120,7 +120,9 @@ without_servers() {
     go test -json -race -run "$callers" ./scorer/forest || true
     go test -json -skip "$callers" ./scorer/forest || true
   fi
-  # What they read lies outside their modules, where Go's cache of results does not look for changes.
+}
+# What they read lies outside their modules, where Go's cache of results does not look for changes.
+other_modules() {
   for module in test/compose test/kubernetes deploy/grafana; do (cd "$module" && go test -json -count=1 ./...) || true; done
 }
 {
@@ -129,6 +131,7 @@ without_servers() {
   {
     (renice -n 15 -p "$BASHPID" >/dev/null && without_servers)
     in_line "${torture[@]}"
+    [ ${#torture[@]} = 0 ] || other_modules
   } >"$servers/alone.json" 2>&1 &
   echo $! >"$servers/alone.pid"
   in_line "${served[@]}"
