@@ -266,15 +266,20 @@ func (d *demo) settle(ctx context.Context) error {
 	if d.found, err = Reconcile(ctx, &d.topics); err != nil {
 		return err
 	}
-	err = until(wait, func() (bool, error) {
-		rows, err := d.store.Count(ctx) // not of wait, whose end would cut it off: the summary needs the last count
+	return d.countRows(ctx, wait)
+}
+
+// countRows counts until there is a row for each verdict, or wait ends: then the summary says, by the last count, how many are missing.
+func (d *demo) countRows(ctx, wait context.Context) error {
+	err := until(wait, func() (bool, error) {
+		rows, err := d.store.Count(ctx) // not of wait, whose end would cut it off
 		if err == nil {
 			d.rows = rows
 		}
 		return d.rows >= d.found.Verdicts, err
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil // the summary says that rows are missing
+		return nil
 	}
 	return err
 }

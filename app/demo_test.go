@@ -71,6 +71,28 @@ func TestTheDemoSeesAMissingAuditRow(t *testing.T) {
 	}
 }
 
+// slowStore counts for as long as it takes.
+type slowStore struct{ audit.Store }
+
+func (slowStore) Count(ctx context.Context) (int64, error) {
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(50 * time.Millisecond):
+		return 5, nil
+	}
+}
+
+// A count that lasts beyond the deadline is a count all the same.
+func TestTheLastCountOfRowsStays(t *testing.T) {
+	d := demo{store: slowStore{}, found: Reconciliation{Verdicts: 6}}
+	wait, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := d.countRows(t.Context(), wait); err != nil || d.rows != 5 {
+		t.Errorf("%d rows, %v", d.rows, err)
+	}
+}
+
 func settleTimeoutFor(t *testing.T, d time.Duration) {
 	old := settleTimeout
 	settleTimeout = d
