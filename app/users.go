@@ -25,13 +25,19 @@ func Users(arguments []string, topics *kafka.Config, c *consumer.Config, passwor
 	if err := fill([]section{&a}); err != nil { // not validated: no database is asked
 		return nil, err
 	}
+	// To the brokers a star is everything, or everybody.
+	for _, group := range []struct{ variable, name string }{{"CONSUMER_GROUP", c.Group}, {"AUDIT_GROUP", a.Group}} {
+		if group.name == "" || group.name == "*" {
+			return nil, fmt.Errorf("%s is %q: set it to the name of the group", group.variable, group.name)
+		}
+	}
 	for _, argument := range arguments {
 		role, name, renamed := strings.Cut(argument, "=")
 		if !renamed {
 			name = role
 		}
-		if name == "" || strings.ContainsAny(name, "/=, \t\n") {
-			return nil, fmt.Errorf("%q names no user: say ROLE or ROLE=USER, without blanks, commas and slashes", argument)
+		if name == "" || strings.ContainsAny(name, "*/=, \t\n") {
+			return nil, fmt.Errorf("%q names no user: say ROLE or ROLE=USER, without blanks, commas, slashes and stars", argument)
 		}
 		rights, err := kafka.Access(role, topics, c.Group, a.Group)
 		if err != nil {
@@ -48,6 +54,9 @@ func Users(arguments []string, topics *kafka.Config, c *consumer.Config, passwor
 			at, users = len(users), append(users, u)
 		}
 		u := &users[at]
+		if slices.Contains(u.Roles, role) {
+			continue
+		}
 		u.Roles = append(u.Roles, role)
 		u.made.Rights = append(u.made.Rights, rights...)
 		for _, r := range rights {

@@ -31,11 +31,25 @@ func TestUsersAreThoseOfTheArguments(t *testing.T) {
 	if !slices.Equal(users[0].Roles, []string{"score", "audit"}) || !slices.Contains(users[0].Rights, "Read group mlmonitor-audit") || !slices.Contains(users[0].Rights, "Write transactional id scorers-*") {
 		t.Errorf("got %+v", users[0])
 	}
-	for argument, want := range map[string]string{"scorer": "no role", "score=": "names no user", "score=../x": "names no user", "score=a,b": "names no user", "audit": "is empty", "replay": "no such file"} {
+	for argument, want := range map[string]string{"scorer": "no role", "score=": "names no user", "score=../x": "names no user", "score=a,b": "names no user", "score=*": "names no user", "audit": "is empty", "replay": "no such file"} {
 		if _, err := Users([]string{argument}, &topics, &c, dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", argument, err, want)
 		}
 	}
+	if users, err := Users([]string{"score=x", "score=x"}, &topics, &c, ""); err != nil || len(users) != 1 || len(users[0].Roles) != 1 {
+		t.Errorf("a role that is named twice: %+v, %v", users, err)
+	}
+	for _, group := range []string{"", "*"} { // to the brokers a star is every group
+		if _, err := Users([]string{"score"}, &topics, &consumer.Config{Group: group}, dir); err == nil || !strings.Contains(err.Error(), "CONSUMER_GROUP") {
+			t.Errorf("the group %q: %v", group, err)
+		}
+	}
+	t.Run("the audit's group", func(t *testing.T) {
+		t.Setenv("AUDIT_GROUP", "*")
+		if _, err := Users([]string{"audit"}, &topics, &c, ""); err == nil || !strings.Contains(err.Error(), "AUDIT_GROUP") {
+			t.Errorf("got %v", err)
+		}
+	})
 	if users, err := Users([]string{"audit"}, &topics, &c, ""); err != nil || users[0].made.Password != "" {
 		t.Errorf("who has a password already: %+v, %v", users, err)
 	}
