@@ -22,14 +22,11 @@ type KafkaUser struct {
 // Users reads what the users of the arguments may do, each ROLE or ROLE=USER, and their passwords from kafka_USER_password in a directory; "": they have theirs already.
 func Users(arguments []string, topics *kafka.Config, c *consumer.Config, passwords string) (users []KafkaUser, err error) {
 	var a audit.Config
-	if err := fill([]section{&a}); err != nil { // not validated: no database is asked
+	if err := fill([]section{&a}); err != nil {
 		return nil, err
 	}
-	// To the brokers a star is everything, or everybody.
-	for _, group := range []struct{ variable, name string }{{"CONSUMER_GROUP", c.Group}, {"AUDIT_GROUP", a.Group}} {
-		if group.name == "" || group.name == "*" {
-			return nil, fmt.Errorf("%s is %q: set it to the name of the group", group.variable, group.name)
-		}
+	if err := a.ValidateGroup(); err != nil { // to the brokers a star is every group; the rest is of the database, which is not asked
+		return nil, err
 	}
 	for _, argument := range arguments {
 		role, name, renamed := strings.Cut(argument, "=")

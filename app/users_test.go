@@ -39,11 +39,6 @@ func TestUsersAreThoseOfTheArguments(t *testing.T) {
 	if users, err := Users([]string{"score=x", "score=x"}, &topics, &c, ""); err != nil || len(users) != 1 || len(users[0].Roles) != 1 {
 		t.Errorf("a role that is named twice: %+v, %v", users, err)
 	}
-	for _, group := range []string{"", "*"} { // to the brokers a star is every group
-		if _, err := Users([]string{"score"}, &topics, &consumer.Config{Group: group}, dir); err == nil || !strings.Contains(err.Error(), "CONSUMER_GROUP") {
-			t.Errorf("the group %q: %v", group, err)
-		}
-	}
 	t.Run("the audit's group", func(t *testing.T) {
 		t.Setenv("AUDIT_GROUP", "*")
 		if _, err := Users([]string{"audit"}, &topics, &c, ""); err == nil || !strings.Contains(err.Error(), "AUDIT_GROUP") {

@@ -34,8 +34,8 @@ func (c *Config) Validate() error {
 	if _, err := parseDatabaseURL(c.DatabaseURL); err != nil {
 		return err
 	}
-	if !groupName.MatchString(c.Group) {
-		return fmt.Errorf("AUDIT_GROUP is %q: use 1 to 200 letters, digits, '.', '_' or '-'", c.Group)
+	if err := c.ValidateGroup(); err != nil {
+		return err
 	}
 	if c.Instance != "" && !groupName.MatchString(c.Instance) {
 		return fmt.Errorf("INSTANCE_ID is %q: use 1 to 200 letters, digits, '.', '_' or '-'; it must be stable across restarts and differ between processes", c.Instance)
@@ -57,6 +57,14 @@ func (c *Config) Validate() error {
 	}
 	if c.PartitionsAhead < 1 || c.PartitionsAhead > 366 {
 		return fmt.Errorf("AUDIT_PARTITIONS_AHEAD_DAYS is %d: set it to 1 … 366", c.PartitionsAhead)
+	}
+	return nil
+}
+
+// ValidateGroup is what Validate says of the group alone, for who asks no database.
+func (c *Config) ValidateGroup() error {
+	if !groupName.MatchString(c.Group) {
+		return fmt.Errorf("AUDIT_GROUP is %q: use 1 to 200 letters, digits, '.', '_' or '-'", c.Group)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -43,26 +44,43 @@ func MakeUsers(ctx context.Context, cfg *Config, users []User) error {
 		}
 		found, err := adm.AlterUserSCRAMs(ctx, nil, made)
 		if err != nil {
-			return fmt.Errorf("give passwords to users: %w", err)
+			return fmt.Errorf("give passwords to users: %w", explainAdministration(err))
 		}
 		for _, u := range found {
 			if u.Err != nil {
-				return fmt.Errorf("give user %s a password: %w %s", u.User, u.Err, u.ErrMessage)
+				return fmt.Errorf("give user %s a password: %w", u.User, explainAdministration(u.Err))
 			}
 		}
 	}
 	for _, u := range users {
 		for _, r := range u.Rights {
-			granted, err := adm.CreateACLs(ctx, r.grant(u.Name))
-			for _, g := range granted {
-				err = errors.Join(err, g.Err)
-			}
-			if err != nil {
+			if err := allow(ctx, adm, r.grant(u.Name)); err != nil {
 				return fmt.Errorf("let user %s %s: %w", u.Name, r, err)
 			}
 		}
 	}
 	return nil
+}
+
+func allow(ctx context.Context, adm *kadm.Client, acls *kadm.ACLBuilder) error {
+	granted, err := adm.CreateACLs(ctx, acls)
+	for _, g := range granted {
+		if err == nil {
+			err = g.Err
+		}
+	}
+	return explainAdministration(err)
+}
+
+// explainAdministration adds what to do about it.
+func explainAdministration(err error) error {
+	switch {
+	case errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return fmt.Errorf("run this as a user who may Alter the cluster: %w", err)
+	case errors.Is(err, kerr.SecurityDisabled):
+		return fmt.Errorf("the brokers have no authorizer, so everybody may do everything: set authorizer.class.name there: %w", err)
+	}
+	return err
 }
 
 func (r Right) grant(user string) *kadm.ACLBuilder {
