@@ -37,7 +37,7 @@ func Settled(ctx context.Context, cfg *Config, topic string, patience time.Durat
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	r := Range{}
+	var r Range
 	list := func(ask func(context.Context, ...string) (kadm.ListedOffsets, error)) map[int32]int64 {
 		listed, failed := ask(ctx, topic)
 		if failed == nil {

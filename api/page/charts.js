@@ -16,7 +16,7 @@ export function nice(most) {
   return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= most);
 }
 
-const width = 480, height = 170, left = 46, bottom = 20, top = 8, right = 6;
+const width = 480, height = 170, left = 58, bottom = 20, top = 8, right = 6;
 
 // overTime draws series over the last seconds. stacked: areas on one another, otherwise lines. A value that is null has no point.
 export function overTime({ seconds, series, stacked, unit, label }) {
