@@ -179,10 +179,13 @@ func (m *member) returns(t *testing.T) error {
 	}
 }
 
+// patience bounds every wait for what must come: far longer than a machine needs that is not busy with something else.
+const patience = 2 * time.Minute
+
 // eventually waits, bounded, for what other goroutines and servers do.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(45 * time.Second)
+	deadline := time.After(patience)
 	for !ok() {
 		select {
 		case <-deadline:

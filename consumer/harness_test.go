@@ -166,10 +166,13 @@ func (c *cluster) read(t *testing.T, topic string, each func(*kgo.Record)) {
 	}
 }
 
+// patience bounds every wait for what must come: far longer than a machine needs that is not busy with something else.
+const patience = 2 * time.Minute
+
 // eventually waits, bounded, for what other goroutines and the broker do.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(45 * time.Second)
+	deadline := time.After(patience)
 	for !ok() {
 		select {
 		case <-deadline:
@@ -209,4 +212,4 @@ func layOut(t *testing.T, c *cluster) {
 	}
 }
 
-func timeout(*testing.T) <-chan time.Time { return time.After(45 * time.Second) }
+func timeout(*testing.T) <-chan time.Time { return time.After(patience) }

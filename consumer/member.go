@@ -181,6 +181,7 @@ func (m *member) check(ctx context.Context, base []kgo.Opt) (int32, error) {
 	if _, err := kafka.CheckTopics(ctx, cl, m.topics); err != nil {
 		return 0, err
 	}
+	m.replies.look(ctx, cl, m.topics.Replies) // now: who asks for the first answer waits for it too
 	return kafka.MaxMessageBytes(ctx, cl, m.topics.Verdicts, m.topics.DeadLetters)
 }
 

@@ -29,7 +29,7 @@ type replies struct {
 
 const (
 	repliesPause = 30 * time.Second
-	repliesEvery = 30 * time.Second // between two looks at the topic
+	repliesEvery = 10 * time.Second // between two looks at the topic
 )
 
 // errReply marks a failure of a reply.
@@ -46,23 +46,27 @@ func newReplies(m *metrics, log *slog.Logger) *replies {
 	return r
 }
 
-// watch asks how many partitions the topic has, until ctx ends.
-func (r *replies) watch(ctx context.Context, cl *kgo.Client, topic string) {
+// look asks how many partitions the topic has. What it does not find out stays as it was: scoring needs no replies.
+func (r *replies) look(ctx context.Context, cl *kgo.Client, topic string) {
 	if topic == "" {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if n, err := kafka.PartitionCount(ctx, cl, topic); err == nil {
+		r.partitions.Store(int32(n))
+	}
+}
+
+// watch looks again and again, until ctx ends: the topic may come, or grow.
+func (r *replies) watch(ctx context.Context, cl *kgo.Client, topic string) {
 	for {
-		asked, cancel := context.WithTimeout(ctx, 10*time.Second)
-		n, err := kafka.PartitionCount(asked, cl, topic)
-		cancel()
-		if err == nil {
-			r.partitions.Store(int32(n))
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(repliesEvery):
 		}
+		r.look(ctx, cl, topic)
 	}
 }
 

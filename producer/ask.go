@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
@@ -49,19 +50,31 @@ func NewAsker(ctx context.Context, cfg *kafka.Config, instance string, inFlight 
 	if err != nil {
 		return nil, err
 	}
+	defer probe.Close()
 	partitions, err := kafka.PartitionCount(ctx, probe, cfg.Replies)
-	probe.Close()
 	if err != nil {
 		return nil, err
 	}
 	hash := fnv.New32a()
 	hash.Write([]byte(instance))
-	a := &Asker{cfg: cfg, partition: int32(hash.Sum32() % uint32(partitions)), slots: make(chan struct{}, inFlight), waiting: map[string]chan Reply{}}
+	partition := int32(hash.Sum32() % uint32(partitions))
+	// Asked now, not by a client told to begin at the end: that asks when it begins, and the first reply may stand there already.
+	ends, err := kadm.NewClient(probe).ListCommittedOffsets(ctx, cfg.Replies)
+	end, found := ends.Lookup(cfg.Replies, partition)
+	if found {
+		err = end.Err // what fails of the other partitions is no matter
+	} else if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask where %s partition %d ends: %w", cfg.Replies, partition, err)
+	}
+	a := &Asker{cfg: cfg, partition: partition, slots: make(chan struct{}, inFlight), waiting: map[string]chan Reply{}}
 	hook, _ := kafka.ClientMetrics(reg, "api")
 	opts := append(base, kgo.WithHooks(hook), kafka.ClientLog(log),
 		// Idempotent: what is sent again after a lost answer stands once. Without linger: somebody waits.
 		kgo.ProducerLinger(0), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(10*time.Second), kgo.MaxBufferedRecords(2*inFlight+100),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{cfg.Replies: {a.partition: kgo.NewOffset().AtEnd()}}),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{cfg.Replies: {partition: kgo.NewOffset().At(end.Offset)}}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(500*time.Millisecond), kgo.FetchMinBytes(1))
 	if a.client, err = kgo.NewClient(opts...); err != nil {
 		return nil, err

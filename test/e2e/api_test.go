@@ -138,7 +138,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 			twice++
 		}
 	}
-	eventually(t, time.Minute, "every input has one answer, and one row", func() bool {
+	eventually(t, "every input has one answer, and one row", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && int64(s.count(t.Context())) == found.Verdicts
 	})
@@ -229,7 +229,7 @@ func atOnce(t *testing.T, urls []string) {
 			t.Fatal(err)
 		}
 		var recorded string
-		eventually(t, 30*time.Second, "the audit has both", func() bool {
+		eventually(t, "the audit has both", func() bool {
 			_, recorded = fetch(t, urls[0]+"/verdicts/"+string(v.TransactionID))
 			return strings.Contains(recorded, answers[0]) && strings.Contains(recorded, answers[1])
 		})

@@ -264,7 +264,7 @@ func TestABacktestIsAskedForBeforeAPromotion(t *testing.T) {
 	one := supervise(t, "score", "backtest", freePort(t), env)
 	one.becomesReady(t)
 	mustRun(t, s.env, "produce", "--count", "5000", "--customers", "200", "--malformed", "0.01")
-	eventually(t, time.Minute, "all is answered", func() bool {
+	eventually(t, "all is answered", func() bool {
 		lag, err := consumer.Lag(t.Context(), &s.topics, "mlmonitor-score")
 		return err == nil && lag == 0
 	})
@@ -307,11 +307,11 @@ func TestABacktestIsAskedForBeforeAPromotion(t *testing.T) {
 	}
 
 	// The auditor, while verdicts of both versions stand there.
-	eventually(t, time.Minute, "the swap is told", func() bool {
+	eventually(t, "the swap is told", func() bool {
 		return strings.Contains(mustRun(t, env, "replay", "--verify", "--json"), `"differences": {}`) && s.swapped(t)
 	})
 	mustRun(t, s.env, "produce", "--count", "1000", "--customers", "200", "--first", "5000")
-	eventually(t, time.Minute, "all is answered", func() bool {
+	eventually(t, "all is answered", func() bool {
 		lag, err := consumer.Lag(t.Context(), &s.topics, "mlmonitor-score")
 		return err == nil && lag == 0
 	})

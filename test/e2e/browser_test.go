@@ -74,9 +74,6 @@ func (b *browser) note(event any) {
 	}
 }
 
-// patience bounds each step.
-const patience = 30 * time.Second
-
 // fail shows what the page says.
 func (b *browser) fail(what string, err error) {
 	b.t.Helper()

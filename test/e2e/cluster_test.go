@@ -72,7 +72,7 @@ func TestALostClusterIsReplaced(t *testing.T) {
 	}
 	client.Close()
 	for _, p := range roles {
-		eventually(t, time.Minute, p.role+" says that its cluster is away", func() bool { ok, _ := p.ready(); return !ok })
+		eventually(t, p.role+" says that its cluster is away", func() bool { ok, _ := p.ready(); return !ok })
 	}
 
 	// The way back.
@@ -84,7 +84,7 @@ func TestALostClusterIsReplaced(t *testing.T) {
 	b.configure()
 	for _, p := range roles {
 		// Before anybody has granted it anything.
-		eventually(t, time.Minute, p.role+" says what it misses", func() bool { _, text := p.ready(); return strings.Contains(text, "Least privilege") })
+		eventually(t, p.role+" says what it misses", func() bool { _, text := p.ready(); return strings.Contains(text, "Least privilege") })
 		_, text := p.ready()
 		t.Logf("%s, which runs on, says in the new cluster: %s", p.role, strings.TrimSpace(text))
 	}
@@ -125,13 +125,13 @@ func TestALostClusterIsReplaced(t *testing.T) {
 		source.send(t, client, "transactions.2", i)
 	}
 	sent += 1000
-	eventually(t, 2*time.Minute, "a verdict is in the audit again", func() bool {
+	eventually(t, "a verdict is in the audit again", func() bool {
 		return s.sql(t, `SELECT count(*)::text FROM verdicts WHERE topic = 'verdicts.2'`) != "0"
 	})
 	back := time.Since(at)
 
 	var found app.Reconciliation
-	eventually(t, 2*time.Minute, "every input has one answer, and every verdict one row", func() bool {
+	eventually(t, "every input has one answer, and every verdict one row", func() bool {
 		var err error
 		found, err = app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == int64(len(again)+1000) && s.sql(t, `SELECT count(*)::text FROM verdicts WHERE topic = 'verdicts.2'`) == fmt.Sprint(found.Verdicts)
@@ -171,11 +171,11 @@ func TestALostClusterIsReplaced(t *testing.T) {
 		source.send(t, client, "transactions", i)
 	}
 	s.topics.Transactions, s.topics.Verdicts, s.topics.DeadLetters = "transactions", "verdicts", "transactions.dlq"
-	eventually(t, 2*time.Minute, "everything is answered", func() bool {
+	eventually(t, "everything is answered", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 1000
 	})
-	eventually(t, time.Minute, "the audit refuses", func() bool {
+	eventually(t, "the audit refuses", func() bool {
 		text, err := os.ReadFile(roles[1].log)
 		return err == nil && strings.Contains(string(text), "topic verdicts was made anew")
 	})
@@ -194,14 +194,14 @@ func TestRolesRunOnIntoAnotherCluster(t *testing.T) {
 	score, audit := s.score(t, "score-0", freePort(t)), s.audit(t, "audit-0", freePort(t))
 	scored := func(n int64) {
 		t.Helper()
-		eventually(t, time.Minute, fmt.Sprintf("%d inputs are answered, each once", n), func() bool {
+		eventually(t, fmt.Sprintf("%d inputs are answered, each once", n), func() bool {
 			found, err := app.Reconcile(t.Context(), &s.topics)
 			return err == nil && found.Exact() && found.Transactions == n
 		})
 	}
 	s.produce(t, 0, 300)
 	scored(300)
-	eventually(t, time.Minute, "all is audited", func() bool { return s.count(t.Context()) == 300 })
+	eventually(t, "all is audited", func() bool { return s.count(t.Context()) == 300 })
 	if err := s.kafka.Lose(); err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestRolesRunOnIntoAnotherCluster(t *testing.T) {
 	s.produce(t, 300, 500) // more than there were: offsets of before are passed
 	scored(500)
 	score.becomesReady(t)
-	eventually(t, time.Minute, "the audit refuses", func() bool {
+	eventually(t, "the audit refuses", func() bool {
 		ok, text := audit.ready()
 		return !ok && strings.Contains(text, "topic verdicts was made anew")
 	})
@@ -231,7 +231,7 @@ func TestAGroupIsPutBackWhereItWas(t *testing.T) {
 	group := strings.TrimSuffix(s.topics.Transactions, ".in")
 	scored := func(n int64) {
 		t.Helper()
-		eventually(t, time.Minute, fmt.Sprintf("%d inputs are answered, each once", n), func() bool {
+		eventually(t, fmt.Sprintf("%d inputs are answered, each once", n), func() bool {
 			found, err := app.Reconcile(t.Context(), &s.topics)
 			return err == nil && found.Exact() && found.Transactions == n
 		})
@@ -240,7 +240,7 @@ func TestAGroupIsPutBackWhereItWas(t *testing.T) {
 	forget := func() {
 		t.Helper()
 		// A scorer that stopped while it waited holds its place until its session ends.
-		eventually(t, time.Minute, "the group is deleted", func() bool { _, err := adm.DeleteGroup(t.Context(), group); return err == nil })
+		eventually(t, "the group is deleted", func() bool { _, err := adm.DeleteGroup(t.Context(), group); return err == nil })
 	}
 
 	score := s.score(t, "score-0", freePort(t))
@@ -256,7 +256,7 @@ func TestAGroupIsPutBackWhereItWas(t *testing.T) {
 		forget()
 		b.run(lost.run)
 		score = s.score(t, "score-0", freePort(t))
-		eventually(t, time.Minute, "a scorer with "+lost.what+" does not believe them", func() bool { _, text := score.ready(); return strings.Contains(text, "behind what is answered") })
+		eventually(t, "a scorer with "+lost.what+" does not believe them", func() bool { _, text := score.ready(); return strings.Contains(text, "behind what is answered") })
 		score.stop()
 		scored(300)
 	}
@@ -274,7 +274,7 @@ func TestAGroupIsPutBackWhereItWas(t *testing.T) {
 	if _, err := adm.DeleteTopic(t.Context(), s.topics.Transactions); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, "the topic is there again", func() bool { _, err := run(t, s.env, "topics"); return err == nil })
+	eventually(t, "the topic is there again", func() bool { _, err := run(t, s.env, "topics"); return err == nil })
 	if out, err := b.try("deploy/backup/restore.sh offsets latest " + group); err == nil || !strings.Contains(out, "made anew") {
 		t.Errorf("offsets of before were set in a topic that was made anew: %v, %s", err, out)
 	}

@@ -68,11 +68,7 @@ func TestEverythingComesBack(t *testing.T) {
 	for _, p := range roles {
 		p.becomesReady(t)
 	}
-	produced := make(chan error, 1)
-	go func() {
-		_, err := run(t, s.env, "produce", "--rate", "400", "--for", "50s", "--customers", "500", "--malformed", "0.002")
-		produced <- err
-	}()
+	load := s.flow(t, "--rate", "400", "--customers", "500", "--malformed", "0.002")
 	script("backup.sh", "init")
 	receive, stop := context.WithCancel(t.Context())
 	receiver := exec.CommandContext(receive, "../../deploy/backup/backup.sh", "wal", wal)
@@ -121,7 +117,7 @@ func TestEverythingComesBack(t *testing.T) {
 	if err := mlflow.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, "the database takes writes", func() bool { return sql("SELECT pg_is_in_recovery()::text") == "false" })
+	eventually(t, "the database takes writes", func() bool { return sql("SELECT pg_is_in_recovery()::text") == "false" })
 	restored := s.count(t.Context())
 	begun := time.Since(at)
 	if after := mustRun(t, append(models, "MODEL_CACHE_DIR="+t.TempDir()), "model", "list", "--json"); after != list {
@@ -131,11 +127,10 @@ func TestEverythingComesBack(t *testing.T) {
 		p.becomesReady(t)
 	}
 	back := time.Since(at)
-	if err := <-produced; err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "rows after the way back", func() bool { return s.count(t.Context()) > acknowledged+2000 })
+	load.end(t)
 	var found app.Reconciliation
-	eventually(t, 2*time.Minute, "every input has one answer, and one row", func() bool {
+	eventually(t, "every input has one answer, and one row", func() bool {
 		found, err = app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && int64(s.count(t.Context())) == found.Verdicts
 	})

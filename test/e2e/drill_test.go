@@ -81,7 +81,7 @@ func TestEachMissingACLIsNamed(t *testing.T) {
 		p.kill() // a right may be looked at at the start only
 		s.produce(t, i*50, 50, "--malformed", "0.2")
 		var text string
-		eventually(t, time.Minute, fmt.Sprintf("%s says that it may not %v", g.role, g.says), func() bool {
+		eventually(t, fmt.Sprintf("%s says that it may not %v", g.role, g.says), func() bool {
 			var ok bool
 			ok, text = p.ready()
 			for _, want := range append(g.says, "Least privilege") {
@@ -100,7 +100,7 @@ func TestEachMissingACLIsNamed(t *testing.T) {
 		p.becomesReady(t)
 	}
 	sent := int64(50 * len(grants))
-	eventually(t, time.Minute, "every input is answered once, and audited once", func() bool {
+	eventually(t, "every input is answered once, and audited once", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == sent && int64(s.count(t.Context())) == found.Verdicts
 	})

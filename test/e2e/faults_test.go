@@ -18,7 +18,7 @@ func (p *process) unready(t *testing.T, words ...string) {
 	t.Helper()
 	last := ""
 	words = append(words, "not ready:") // the page itself, not that there is none yet
-	eventually(t, time.Minute, fmt.Sprintf("%s is not ready because of %v", p.role, words), func() bool {
+	eventually(t, fmt.Sprintf("%s is not ready because of %v", p.role, words), func() bool {
 		ok, text := p.ready()
 		last = text
 		for _, w := range words {
@@ -31,7 +31,7 @@ func (p *process) unready(t *testing.T, words ...string) {
 
 func (p *process) becomesReady(t *testing.T) {
 	t.Helper()
-	eventually(t, 90*time.Second, p.role+" is ready", func() bool { ok, _ := p.ready(); return ok })
+	eventually(t, p.role+" is ready", func() bool { ok, _ := p.ready(); return ok })
 }
 
 // starts is how often the process was started: a role that waits does not end and begin again.
@@ -90,7 +90,7 @@ func TestRolesOutliveTheirServers(t *testing.T) {
 	}
 	score.becomesReady(t)
 	s.produce(t, 1000, 500)
-	eventually(t, 4*time.Minute, "every input is answered once, and every verdict is in the table once", func() bool {
+	eventually(t, "every input is answered once, and every verdict is in the table once", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 1500 && s.count(t.Context()) == 1500
 	})
@@ -128,7 +128,7 @@ func TestABrokenStreamHaltsAndARestartLetsItThrough(t *testing.T) {
 		t.Errorf("a halted scorer ends on SIGTERM with code %d after %v", code, took)
 	}
 	s.score(t, "score-1", freePort(t), "CONSUMER_MAX_DEAD_LETTER_RATIO=1").becomesReady(t)
-	eventually(t, time.Minute, "every input is answered", func() bool {
+	eventually(t, "every input is answered", func() bool {
 		found, err = app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.DeadLetters == 3000
 	})
@@ -206,7 +206,7 @@ func TestTwoProcessesDoNotShareAnInstance(t *testing.T) {
 		t.Errorf("the first does not say why: %s", out)
 	}
 	s.produce(t, 100, 100)
-	eventually(t, time.Minute, "every input is answered", func() bool {
+	eventually(t, "every input is answered", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 200
 	})

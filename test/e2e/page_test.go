@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,14 +50,8 @@ func TestPeopleSeeWhatIsGoingOn(t *testing.T) {
 		t.Error("the page does not say that everybody may do everything")
 	}
 
-	const count, rate = 9000, 300
-	produced := make(chan error, 1)
 	b.visit(origin+"/", "Overview")
-	go func() {
-		_, err := run(t, s.env, "produce", "--count", strconv.Itoa(count), "--rate", strconv.Itoa(rate), "--customers", "500", "--malformed", "0.01")
-		produced <- err
-	}()
-	defer func() { <-produced }()
+	load := s.flow(t, "--rate", "300", "--customers", "500", "--malformed", "0.01")
 	b.until("throughput", `Number(document.querySelector(".cards .value")?.textContent) > 200`)
 	b.until("latency", `/^\d.* ms$/.test(document.querySelectorAll(".cards .value")[1]?.textContent)`)
 	b.until("the scorer", `document.body.innerText.includes("1 scorer")`)
@@ -137,6 +130,7 @@ func TestPeopleSeeWhatIsGoingOn(t *testing.T) {
 	b.picture("phone")
 	b.clean(origin)
 
+	load.end(t)
 	t.Run("its description holds", func(t *testing.T) { conforms(t, origin) })
 
 	// Without the API the page says so; when it is back, it goes on by itself.

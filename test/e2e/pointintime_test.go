@@ -53,7 +53,7 @@ func TestAMistakeIsUndone(t *testing.T) {
 	}
 	defer receiver.Wait()
 	defer receiver.Process.Kill()
-	eventually(t, time.Minute, "the log is received", func() bool { return sql("SELECT count(*)::text FROM pg_stat_replication") == "1" })
+	eventually(t, "the log is received", func() bool { return sql("SELECT count(*)::text FROM pg_stat_replication") == "1" })
 	script("backup.sh", "base", wal)
 	rows := func() string { return sql("SELECT count(*)::text FROM audit_rejects") }
 	reject := func(from, to int) {
@@ -68,7 +68,7 @@ func TestAMistakeIsUndone(t *testing.T) {
 		t.Fatalf("%s rows are left of the mistake", n)
 	}
 	end := sql("SELECT pg_current_wal_flush_lsn()::text")
-	eventually(t, time.Minute, "the log has it", func() bool {
+	eventually(t, "the log has it", func() bool {
 		return sql("SELECT coalesce(bool_and(flush_lsn >= '"+end+"'::pg_lsn), false)::text FROM pg_stat_replication") == "true"
 	})
 
@@ -83,7 +83,7 @@ func TestAMistakeIsUndone(t *testing.T) {
 	if err := postgres.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, "the database takes writes", func() bool { return sql("SELECT pg_is_in_recovery()::text") == "false" })
+	eventually(t, "the database takes writes", func() bool { return sql("SELECT pg_is_in_recovery()::text") == "false" })
 	if n := rows(); n != "500" {
 		t.Errorf("%s rows are there as of %s, want the 500 of before the mistake", n, before)
 	}

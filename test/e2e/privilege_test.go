@@ -50,7 +50,7 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 	allow(kadm.NewACLs().Groups(group + "-audit").Operations(kadm.OpRead))
 	supervise(t, "audit", "audit-1", freePort(t), append(secure, "AUDIT_GROUP="+group+"-audit", "DATABASE_URL="+db.WriterURL)).becomesReady(t)
 	s.produce(t, 0, 300, "--malformed", "0.1")
-	eventually(t, time.Minute, "every input is answered, and audited", func() bool {
+	eventually(t, "every input is answered, and audited", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.Transactions == 300 && int64(s.count(t.Context())) == found.Verdicts
 	})
@@ -70,7 +70,7 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, time.Minute, "every input is answered", func() bool {
+		eventually(t, "every input is answered", func() bool {
 			found, err := app.Reconcile(t.Context(), &s.topics)
 			return err == nil && found.Exact() && found.Transactions == int64(from+n)
 		})

@@ -201,14 +201,17 @@ func (p *process) ready() (bool, string) {
 	return resp.StatusCode == http.StatusOK, text.String()
 }
 
-// eventually waits, bounded, for what processes do.
-func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
+// patience bounds every wait for what must come: no longer than a busy machine may need, and far longer than any needs that is not.
+const patience = 4 * time.Minute
+
+// eventually waits for what processes do.
+func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(limit)
+	deadline := time.After(patience)
 	for !ok() {
 		select {
 		case <-deadline:
-			t.Fatalf("%s: it did not come to that within %v", what, limit)
+			t.Fatalf("%s: it did not come to that within %v", what, patience)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -113,7 +113,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	pass := func(what string) {
 		t.Helper()
 		from := answered.Load()
-		eventually(t, time.Minute, "requests after "+what, func() bool { return answered.Load() > from+200 })
+		eventually(t, "requests after "+what, func() bool { return answered.Load() > from+200 })
 	}
 	pass("the start")
 	for _, p := range replicas {
@@ -125,7 +125,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	if err := proxy.Rotate(cert, key); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, "the new certificate", func() bool {
+	eventually(t, "the new certificate", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return serials[string(after.Certificate[0])] > 0
@@ -139,7 +139,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	if failed.Load() != 0 || answered.Load() < 1000 {
 		t.Errorf("%d of %d requests failed", failed.Load(), answered.Load())
 	}
-	eventually(t, time.Minute, "every input has one answer, and one row", func() bool {
+	eventually(t, "every input has one answer, and one row", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && int64(s.count(t.Context())) == found.Verdicts
 	})

@@ -60,7 +60,7 @@ func TestTheReadmeRunsAsItIsWritten(t *testing.T) {
 		case regexp.MustCompile(`mlmonitor (score|audit)$`).MatchString(line):
 			c.start(t)
 			t.Cleanup(func() { c.interrupt(t) })
-			eventually(t, 90*time.Second, line+" is ready", func() bool {
+			eventually(t, line+" is ready", func() bool {
 				resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/ready", port))
 				if err != nil {
 					return false

@@ -75,11 +75,7 @@ func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
 	for _, p := range []*process{score, writer, server} {
 		p.becomesReady(t)
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := run(t, s.env, "produce", "--count", "8000", "--rate", "400", "--customers", "300")
-		done <- err
-	}()
+	load := s.flow(t, "--rate", "400", "--customers", "300")
 	rotate := func(script string, env []string, args ...string) {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), "../../deploy/rotate/"+script, args...)
@@ -137,8 +133,12 @@ func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
 	}
 	cutKafka()
 	cutDatabase()
-	rows := s.count(t.Context())
-	eventually(t, time.Minute, "rows over new connections", func() bool { return s.count(t.Context()) > rows+500 })
+	overNewConnections := func() {
+		t.Helper()
+		rows := s.count(t.Context())
+		eventually(t, "rows over new connections", func() bool { return s.count(t.Context()) > rows+500 })
+	}
+	overNewConnections()
 	if now := s.servers(t); now != running {
 		t.Errorf("a server was restarted: %s, before %s", now, running)
 	}
@@ -177,9 +177,8 @@ func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
 	// Every connection is made anew.
 	cutKafka()
 	cutDatabase()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	overNewConnections()
+	all := load.end(t)
 	var found app.Reconciliation
 	defer func() {
 		t.Logf("%+v, %d rows", found, s.count(t.Context()))
@@ -196,9 +195,9 @@ func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, time.Minute, "every input has one answer, and one row", func() bool {
+	eventually(t, "every input has one answer, and one row", func() bool {
 		found, err = app.Reconcile(t.Context(), &s.topics)
-		return err == nil && found.Exact() && found.Transactions == 8000 && int64(s.count(t.Context())) == found.Verdicts
+		return err == nil && found.Exact() && found.Transactions == int64(all.Transactions) && int64(s.count(t.Context())) == found.Verdicts
 	})
 	for _, p := range []*process{score, writer, server} {
 		p.becomesReady(t)

@@ -86,7 +86,7 @@ func TestBackupsGoToAStoreThatSpeaksS3(t *testing.T) {
 	if err := s.postgres.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, "the database takes writes", func() bool { return sql("SELECT pg_is_in_recovery()::text") == "false" })
+	eventually(t, "the database takes writes", func() bool { return sql("SELECT pg_is_in_recovery()::text") == "false" })
 	if got := sql(rows); got != want {
 		t.Errorf("the database had %s and has %s", want, got)
 	}
@@ -119,7 +119,7 @@ func startMinIO(t *testing.T) string {
 			t.Logf("end of the log of MinIO:\n%s", tail(log.String()))
 		}
 	})
-	eventually(t, time.Minute, "MinIO serves", func() bool {
+	eventually(t, "MinIO serves", func() bool {
 		resp, err := http.Get("http://" + address + "/minio/health/live")
 		if err != nil {
 			return false

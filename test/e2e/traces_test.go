@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -113,7 +112,7 @@ func traced(t *testing.T, c *collector, url string) {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
 	}
-	eventually(t, 30*time.Second, "each role tells of the transaction", func() bool { return len(c.of(kept)) == 3 })
+	eventually(t, "each role tells of the transaction", func() bool { return len(c.of(kept)) == 3 })
 	spans := c.of(kept)
 	api, score, audit := spans["mlmonitor-api"], spans["mlmonitor-score"], spans["mlmonitor-audit"]
 	if api == nil || score == nil || audit == nil {

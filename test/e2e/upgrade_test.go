@@ -35,7 +35,7 @@ func TestTwoVersionsRunTogether(t *testing.T) {
 		t.Helper()
 		s.produce(t, total, n, "--malformed", "0.01")
 		total += n
-		eventually(t, time.Minute, what+": every input has one answer, and one row", func() bool {
+		eventually(t, what+": every input has one answer, and one row", func() bool {
 			found, err := app.Reconcile(t.Context(), &s.topics)
 			return err == nil && found.Exact() && found.Transactions == int64(total) && int64(s.count(t.Context())) == found.Verdicts
 		})
