@@ -36,7 +36,7 @@ func Users(arguments []string, topics *kafka.Config, c *consumer.Config, passwor
 		if name == "" || strings.ContainsAny(name, "*/=, \t\n") {
 			return nil, fmt.Errorf("%q names no user: say ROLE or ROLE=USER, without blanks, commas, slashes and stars", argument)
 		}
-		rights, err := kafka.Access(role, topics, c.Group, a.Group)
+		rights, err := kafka.Access(role, name, topics, c.Group, a.Group)
 		if err != nil {
 			return nil, err
 		}

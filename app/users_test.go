@@ -31,13 +31,17 @@ func TestUsersAreThoseOfTheArguments(t *testing.T) {
 	if !slices.Equal(users[0].Roles, []string{"score", "audit"}) || !slices.Contains(users[0].Rights, "Read group mlmonitor-audit") || !slices.Contains(users[0].Rights, "Write transactional id scorers-*") {
 		t.Errorf("got %+v", users[0])
 	}
-	for argument, want := range map[string]string{"scorer": "no role", "score=": "names no user", "score=../x": "names no user", "score=a,b": "names no user", "score=*": "names no user", "audit": "is empty", "replay": "no such file"} {
+	for argument, want := range map[string]string{"scorer": "no role", "score=": "names no user", "score=../x": "names no user", "score=a,b": "names no user", "score=*": "names no user", "audit": "is empty", "replay": "no such file",
+		"consume=scorers": "group of ours", "consume=scorers-redrive": "group of ours", "consume=mlmonitor-audit": "group of ours"} {
 		if _, err := Users([]string{argument}, &topics, &c, dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", argument, err, want)
 		}
 	}
 	if users, err := Users([]string{"score=x", "score=x"}, &topics, &c, ""); err != nil || len(users) != 1 || len(users[0].Roles) != 1 {
 		t.Errorf("a role that is named twice: %+v, %v", users, err)
+	}
+	if users, err := Users([]string{"consume=desk"}, &topics, &c, ""); err != nil || !slices.Equal(users[0].Rights, []string{"Read topic out", "Read group desk"}) {
+		t.Errorf("who consumes verdicts: %+v, %v", users, err)
 	}
 	t.Run("the audit's group", func(t *testing.T) {
 		t.Setenv("AUDIT_GROUP", "*")

@@ -8,10 +8,10 @@ import (
 )
 
 // Roles are those that a Kafka user can be made for.
-var Roles = []string{"score", "audit", "api", "replay", "produce", "operate"}
+var Roles = []string{"score", "audit", "api", "replay", "produce", "consume", "operate"}
 
-// Access is all that a role may need on the cluster, with every part of it in use: the table "Least privilege" of docs/operations.md.
-func Access(role string, topics *Config, scorers, writers string) ([]Right, error) {
+// Access is all that a role may need on the cluster, with every part of it in use: the table "Least privilege" of docs/operations.md. The group of who consumes verdicts has the name of its user.
+func Access(role, user string, topics *Config, scorers, writers string) ([]Right, error) {
 	const read, write, describe, describeConfigs = kmsg.ACLOperationRead, kmsg.ACLOperationWrite, kmsg.ACLOperationDescribe, kmsg.ACLOperationDescribeConfigs
 	var rights []Right
 	topic := func(name string, operations ...kmsg.ACLOperation) {
@@ -50,6 +50,12 @@ func Access(role string, topics *Config, scorers, writers string) ([]Right, erro
 		group(scorers, describe)
 	case "produce":
 		topic(topics.Transactions, write)
+	case "consume":
+		if user == scorers || user == writers || user == scorers+"-redrive" {
+			return nil, fmt.Errorf("user %q has the name of a group of ours: whoever may join it takes its partitions", user)
+		}
+		topic(topics.Verdicts, read)
+		group(user, read)
 	case "operate":
 		topic(topics.Transactions, read, write)
 		topic(topics.DeadLetters, read, write)

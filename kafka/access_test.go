@@ -20,7 +20,7 @@ func TestTheDocumentedRightsAreThoseThatAreGranted(t *testing.T) {
 	c := valid()
 	c.Shadow, c.Replies, c.Models = "verdicts.shadow", "verdicts.replies", "mlmonitor.models"
 	for _, role := range Roles {
-		rights, err := Access(role, &c, "mlmonitor-score", "mlmonitor-audit")
+		rights, err := Access(role, "USER", &c, "mlmonitor-score", "mlmonitor-audit")
 		if err != nil || len(rights) == 0 {
 			t.Fatalf("%s: %v, %v", role, rights, err)
 		}
@@ -70,7 +70,7 @@ func TestNobodyIsLetDoWhatIsTurnedOff(t *testing.T) {
 	c := valid()
 	c.Models, c.Shadow, c.Replies = "", "", ""
 	for _, role := range Roles {
-		rights, err := Access(role, &c, "scorers", "writers")
+		rights, err := Access(role, "somebody", &c, "scorers", "writers")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestNobodyIsLetDoWhatIsTurnedOff(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Access("scorer", &c, "scorers", "writers"); err == nil || !strings.Contains(err.Error(), "score, audit, api") {
+	if _, err := Access("scorer", "somebody", &c, "scorers", "writers"); err == nil || !strings.Contains(err.Error(), "score, audit, api") {
 		t.Errorf("a role that is not there: %v", err)
 	}
 }

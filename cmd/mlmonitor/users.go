@@ -20,7 +20,8 @@ func usersCommand() *cobra.Command {
 		Use:   "users ROLE[=USER]...",
 		Short: "Let a Kafka user do what a role needs, and nothing else",
 		Long: `Adds the ACLs that each role needs for the user of its name, or for USER: the table "Least privilege" of docs/operations.md, for the topics and groups of the
-configuration. The roles are ` + strings.Join(kafka.Roles, ", ") + `. Nothing is taken away.
+configuration. The roles are ` + strings.Join(kafka.Roles, ", ") + `. Nothing is taken away. consume is for readers of verdicts: their
+group has the name of their user.
 
 With --passwords, each user is made, or gets another password: that of the file kafka_USER_password in the directory, for SCRAM-SHA-512. Run it as an administrator. It may run
 again and again. Waits for the cluster.`,

@@ -228,7 +228,7 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 			cmd.Process.Signal(syscall.SIGTERM)
 			cmd.Wait()
 		}
-		for range 240 {
+		for range 960 {
 			if resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/ready", ops)); err == nil {
 				resp.Body.Close()
 				if resp.StatusCode == http.StatusOK {
@@ -251,7 +251,7 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 	}
 	endAudit := start(m.as("audit", map[string]string{"DATABASE_URL_FILE": ""}), "audit", database)
 	port := freePort(t)
-	endAPI := start(m.as("api", map[string]string{"API_DATABASE_URL_FILE": "", "API_HOST": "127.0.0.1", "API_AUTH": "off", "API_PORT": strconv.Itoa(port)}), "api", "API_"+database)
+	endAPI := start(m.as("api", map[string]string{"API_DATABASE_URL_FILE": "", "API_HOST": "127.0.0.1", "API_AUTH": "off", "API_TIMEOUT": "30s", "API_PORT": strconv.Itoa(port)}), "api", "API_"+database)
 	m.mustRun("produce", "--first=300", "--count=1", "--out", filepath.Join(m.dir, "event.jsonl"))
 	event, err := os.ReadFile(filepath.Join(m.dir, "event.jsonl"))
 	if err != nil {
@@ -290,6 +290,8 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 			t.Errorf("who operates: %v: %v: %s", words, err, out)
 		}
 	}
+	m.letsRead("desk", "kafka-users")
+
 	for _, service := range []string{"audit", "api", "operate"} { // no role's environment is judged by another's rights; the databases are not there
 		env := map[string]string{}
 		if service == "api" {
@@ -322,6 +324,7 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 		{"a role that may not make topics", m, []string{"audit", "topics"}, "AUTHORIZATION_FAILED"},
 		{"a role that may not grant", m, []string{"api", "topics", "users", "produce=api"}, "may Alter the cluster"},
 		{"a role that may not give passwords", m, []string{"api", "topics", "users", "produce", "--passwords=" + filepath.Join(m.dir, "secrets")}, "may Alter the cluster"},
+		{"a reader in a group of ours", m, []string{"kafka-users", "topics", "users", "consume=mlmonitor-audit"}, "group of ours"},
 		{"a wrong password", m.as("audit", map[string]string{"KAFKA_SASL_PASSWORD_FILE": "/run/secrets/kafka_api_password"}), []string{"audit", "topics", "--check"}, `user "audit" is not accepted`},
 		{"another authority", m.as("audit", map[string]string{"KAFKA_TLS_CA_FILE": "/run/secrets/postgres_ca"}), []string{"audit", "topics", "--check"}, "KAFKA_TLS_CA_FILE"},
 		{"no certificate, where brokers talk", m.as("audit", map[string]string{"KAFKA_BROKERS": "kafka:9094", "KAFKA_SASL_MECHANISM": "", "KAFKA_SASL_USERNAME": "", "KAFKA_SASL_PASSWORD_FILE": ""}), []string{"audit", "topics", "--check"}, "does not accept our certificate"},
@@ -330,6 +333,42 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 		out, err := c.m.runAs(c.words[0], c.words[1:]...)
 		if err == nil || !strings.Contains(out, c.expected) {
 			t.Errorf("%s: %v, want %q: %s", c.who, err, c.expected, out)
+		}
+	}
+}
+
+// letsRead makes a user who reads verdicts, with Kafka's own consumer: in the group of his name, in no other, and nothing else.
+func (m *machine) letsRead(user, service string) {
+	m.t.Helper()
+	passwords := m.t.TempDir()
+	if err := os.WriteFile(filepath.Join(passwords, "kafka_"+user+"_password"), []byte("of-the-reader\n"), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	if out, err := m.runAs(service, "topics", "users", "consume="+user, "--passwords="+passwords); err != nil {
+		m.t.Fatalf("%v: %s", err, out)
+	}
+	environment := m.p.Services[service].Environment
+	config := filepath.Join(passwords, "consumer.properties")
+	if err := os.WriteFile(config, fmt.Appendf(nil, `security.protocol=SASL_SSL
+sasl.mechanism=SCRAM-SHA-512
+sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required username="%s" password="of-the-reader";
+ssl.truststore.type=PEM
+ssl.truststore.location=%s
+isolation.level=read_committed
+`, user, m.places.Replace(*environment["KAFKA_TLS_CA_FILE"])), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	read := func(topic, group string) string {
+		out, _ := m.java(nil, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", m.places.Replace("kafka:9092"), "--command-config", config,
+			"--topic", topic, "--group", group, "--from-beginning", "--max-messages", "301", "--timeout-ms", "60000").CombinedOutput()
+		return string(out)
+	}
+	if out := read("verdicts", user); strings.Count(out, `"decision"`) != 301 {
+		m.t.Errorf("who reads verdicts has %d of them: %s", strings.Count(out, `"decision"`), out[max(0, len(out)-2000):])
+	}
+	for _, refused := range [][2]string{{"verdicts", "mlmonitor-audit"}, {"transactions", user}} {
+		if out := read(refused[0], refused[1]); !strings.Contains(out, "AuthorizationException") {
+			m.t.Errorf("who reads verdicts reads %s in group %s: %s", refused[0], refused[1], out[max(0, len(out)-2000):])
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	for i := range 2 {
 		scorers = append(scorers, s.score(t, fmt.Sprintf("score-%d", i), freePort(t)))
 		port := freePort(t)
-		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000")))
+		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000", "API_TIMEOUT=10s")))
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	s.audit(t, "audit-1", freePort(t)).becomesReady(t)
@@ -50,7 +50,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Timeout: 15 * time.Second}
 	// ask asks again until there is a verdict; another instance each time.
 	ask := func(event []byte, n int) ([]byte, error) {
 		last := ""
