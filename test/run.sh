@@ -110,20 +110,21 @@ fi
 # What is of one goroutine has nothing for the race detector, which makes it ten times as long: statistics of simulations, and all of the engine but what many callers do at once.
 simulations='AtTheStatedRate|RaisesFewAlarms|FraudIsRare|CompromisedTerminal|FirstEventsLookLike|MemoryOfASimulation|BeyondTheirMemory|IntervalsHoldTheTruth'
 callers='ManyCallersAtOnce'
+patience=-timeout=2h # each wait in a test is bounded by itself
 in_line() {
-  [ $# = 0 ] || go test -json -race -p 1 -timeout 30m -skip "$simulations" "$@" || true # the tally finds what failed
+  [ $# = 0 ] || go test -json -race -p 1 "$patience" -skip "$simulations" "$@" || true # the tally finds what failed
 }
 without_servers() {
   in_line "${alone[@]}"
-  go test -json -run "$simulations" ./drift ./test/bench/drift ./producer ./replay/metrics || true
+  go test -json "$patience" -run "$simulations" ./drift ./test/bench/drift ./producer ./replay/metrics || true
   if [ ${#alone[@]} -gt 0 ]; then
-    go test -json -race -run "$callers" ./scorer/forest || true
-    go test -json -skip "$callers" ./scorer/forest || true
+    go test -json -race "$patience" -run "$callers" ./scorer/forest || true
+    go test -json "$patience" -skip "$callers" ./scorer/forest || true
   fi
 }
 # What they read lies outside their modules, where Go's cache of results does not look for changes.
 other_modules() {
-  for module in test/compose test/kubernetes deploy/grafana; do (cd "$module" && go test -json -count=1 ./...) || true; done
+  for module in test/compose test/kubernetes deploy/grafana; do (cd "$module" && go test -json -count=1 "$patience" ./...) || true; done
 }
 {
   in_line "${whole[@]}" >"$servers/whole.json" 2>&1 &

@@ -30,12 +30,11 @@ ca=()
 code=$(curl --silent --show-error --max-time 60 "${ca[@]}" --output "$file.answer" --write-out '%{http_code}' --request PATCH --header 'Content-Type: application/json' \
   --config <(printf 'user = %s\n' "$(quoted "$as:$before")") --data "@"<(printf '{"username": %s, "password": "%s"%s}' "$(quoted "$user")" "$(cat "$file.new")" "$current") \
   "${uri%/}/api/2.0/mlflow/users/update-password")
+if [ "$code" = 200 ]; then mv "$file.new" "$file"; fi # at once: until then processes come with the old one
 answer=$(head -c 500 "$file.answer")
-rm -f "$file.answer"
+rm -f "$file.answer" "$file.new"
 if [ "$code" != 200 ]; then
-  rm -f "$file.new"
   echo "mlflow.sh: MLflow says $code to $as: $answer" >&2
   exit 1
 fi
-mv "$file.new" "$file"
 echo "$user has another password"

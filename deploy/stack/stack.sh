@@ -40,7 +40,7 @@ running() {
 
 # ready NAME PORT: waits
 ready() {
-  for _ in $(seq 600); do
+  for _ in $(seq 1800); do
     if curl -fsS "http://127.0.0.1:$2/ready" >/dev/null 2>&1; then return; fi
     sleep 0.1
   done

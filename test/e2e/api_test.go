@@ -35,7 +35,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	for i := range 2 {
 		scorers = append(scorers, s.score(t, fmt.Sprintf("score-%d", i), freePort(t)))
 		port := freePort(t)
-		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000", "API_TIMEOUT=10s")))
+		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000", "API_TIMEOUT=30s")))
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
 	s.audit(t, "audit-1", freePort(t)).becomesReady(t)
@@ -50,7 +50,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	client := &http.Client{Timeout: 15 * time.Second}
+	client := &http.Client{Timeout: time.Minute}
 	// ask asks again until there is a verdict; another instance each time.
 	ask := func(event []byte, n int) ([]byte, error) {
 		last := ""
@@ -147,14 +147,24 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	// An API that knows nothing finds them in the audit, and publishes none again.
 	apis[0].kill()
 	apis[0].becomesReady(t)
-	before := s.verdicts(t)
+	unlooked := func() (n float64) {
+		for _, p := range apis {
+			n += counter(t, p, "_audit_unlooked_total")
+		}
+		return n
+	}
+	before, unlookedBefore, others := s.verdicts(t), unlooked(), 0
 	for id := range got {
 		n := 0
 		if _, err := fmt.Sscanf(id, "tx-%d", &n); err != nil {
 			t.Fatal(err)
 		}
-		if body, err := ask(lines[n], 0); err != nil || !slices.Contains(onTopic[id], string(body)) {
-			t.Errorf("%s asked again: %v, %s", id, err, body)
+		body, err := ask(lines[n], 0)
+		if err != nil {
+			t.Errorf("%s asked again: %v", id, err)
+		}
+		if !slices.Contains(onTopic[id], string(body)) {
+			others++
 		}
 		if n%50 != 0 {
 			continue
@@ -169,8 +179,9 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 			t.Errorf("%s is found as %d %s, %v", id, resp.StatusCode, found, err)
 		}
 	}
-	if after := s.verdicts(t); after != before {
-		t.Errorf("%d transactions were published again", after-before)
+	// Where the audit does not say in time whether it has a transaction, that is published: then there is another verdict, and a marker of its commit.
+	if n := int(unlooked() - unlookedBefore); others > n || s.verdicts(t)-before > int64(2*n) {
+		t.Errorf("%d transactions have another verdict, %d offsets of the topic are new, while %d were published without a look into the audit", others, s.verdicts(t)-before, n)
 	}
 
 	snippets(t, urls[0], lines[0], onTopic)

@@ -43,8 +43,6 @@ func TestEveryPanelHasAnAnswer(t *testing.T) {
 		demo.Process.Signal(syscall.SIGTERM)
 		demo.Wait()
 	})
-	time.Sleep(15 * time.Second) // a window of the rules, and what depends on it
-
 	boards, err := filepath.Glob("../../deploy/grafana/dashboards/*.json")
 	if err != nil || len(boards) == 0 {
 		t.Fatal("no dashboards", err)
@@ -55,7 +53,7 @@ func TestEveryPanelHasAnAnswer(t *testing.T) {
 		for _, q := range panelQueries(t, path) {
 			asked++
 			var why string
-			for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+			for deadline := time.Now().Add(patience); ; time.Sleep(500 * time.Millisecond) {
 				if why = answered(t, prometheus, fill.Replace(q.expr)); why == "" || time.Now().After(deadline) {
 					break
 				}

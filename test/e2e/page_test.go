@@ -31,7 +31,7 @@ func TestPeopleSeeWhatIsGoingOn(t *testing.T) {
 	s := newStack(t)
 	score := s.score(t, "score-0", freePort(t))
 	port := freePort(t)
-	server := supervise(t, "api", "api-0", freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port)))
+	server := supervise(t, "api", "api-0", freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=60s", fmt.Sprintf("API_PORT=%d", port)))
 	audit := s.audit(t, "audit-0", freePort(t))
 	for _, p := range []*process{score, server, audit} {
 		p.becomesReady(t)
@@ -150,7 +150,7 @@ func conforms(t *testing.T, origin string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, "run", origin+"/openapi.json", "--exclude-path", "/stream", "--max-examples", "40", "--workers", "2", "--no-color", "--seed", "1",
+	cmd := exec.CommandContext(t.Context(), program, "run", origin+"/openapi.json", "--exclude-path", "/stream", "--max-examples", "40", "--workers", "2", "--request-timeout", "90", "--no-color", "--seed", "1",
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,unsupported_method")
 	cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), "NO_PROXY=127.0.0.1")
 	out, err := cmd.CombinedOutput()

@@ -10,13 +10,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/producer"
 	"github.com/mlmonitor/mlmonitor/schemas"
 	"github.com/mlmonitor/mlmonitor/test/rig"
 )
@@ -31,7 +31,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	var addresses []string
 	for i := range 3 {
 		port := freePort(t)
-		p := supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_TRUSTED_PROXIES=127.0.0.0/8", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=10s", fmt.Sprintf("API_PORT=%d", port)))
+		p := supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_TRUSTED_PROXIES=127.0.0.0/8", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=25s", fmt.Sprintf("API_PORT=%d", port)))
 		replicas = append(replicas, p)
 		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}
@@ -52,20 +52,17 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	}
 
 	const clients = 8
-	events := filepath.Join(t.TempDir(), "events.jsonl")
-	mustRun(t, nil, "produce", "--count", "20000", "--customers", "500", "--out", events)
-	file, err := os.Open(events)
+	transactions, err := producer.NewSimulator(producer.DefaultSimulator(1, 0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	lines := make(chan []byte)
 	stop := make(chan struct{})
 	go func() {
 		defer close(lines)
-		for scan := bufio.NewScanner(file); scan.Scan(); {
+		for {
 			select {
-			case lines <- bytes.Clone(scan.Bytes()):
+			case lines <- transactions.Next(nil).Value:
 			case <-stop:
 				return
 			}
@@ -78,7 +75,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	for i := range clients {
 		all.Go(func() {
 			// Half of them over HTTP/2. Over HTTP/1.1 a server may close an idle connection just when a request is on its way; Go sends it again if it may.
-			client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "localhost", VerifyConnection: func(c tls.ConnectionState) error {
+			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "localhost", VerifyConnection: func(c tls.ConnectionState) error {
 				mu.Lock()
 				defer mu.Unlock()
 				serials[string(c.PeerCertificates[0].Raw)]++
@@ -154,7 +151,7 @@ func TestARollingRestartFailsNoRequest(t *testing.T) {
 	if resp, err := still.Get(proxy.HTTP + "/page?x=1"); err != nil || resp.StatusCode != http.StatusPermanentRedirect || resp.Header.Get("Location") != "https://127.0.0.1/page?x=1" {
 		t.Errorf("in clear: %v, %v", resp, err)
 	}
-	client := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}, ForceAttemptHTTP2: true}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}, ForceAttemptHTTP2: true}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, proxy.URL+"/stream", nil)
 	if err != nil {
 		t.Fatal(err)

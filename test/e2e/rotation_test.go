@@ -88,7 +88,7 @@ func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asAdmin := []string{"PGHOST=" + admin.Host, fmt.Sprintf("PGPORT=%d", admin.Port), "PGUSER=postgres", "PGDATABASE=" + admin.Database, "KAFKA_BROKERS=" + strings.Join(s.kafka.Brokers, ","), "KAFKA_CONFIGS=" + filepath.Join(rig.KafkaTools(t), "kafka-configs.sh")}
+	asAdmin := []string{"WAIT=240", "PGHOST=" + admin.Host, fmt.Sprintf("PGPORT=%d", admin.Port), "PGUSER=postgres", "PGDATABASE=" + admin.Database, "KAFKA_BROKERS=" + strings.Join(s.kafka.Brokers, ","), "KAFKA_CONFIGS=" + filepath.Join(rig.KafkaTools(t), "kafka-configs.sh")}
 	cutDatabase := func() {
 		t.Helper()
 		conn, err := pgx.Connect(t.Context(), s.db.AdminURL)
@@ -244,7 +244,7 @@ func TestACertificateIsReplacedWhenAllThreadsOfABrokerHaveIt(t *testing.T) {
 			}}
 			server.StartTLS()
 			defer server.Close()
-			wait := "60"
+			wait := "240"
 			if c.told != "" {
 				wait = "3"
 			}
@@ -357,7 +357,7 @@ func TestAScorerTakesAnotherPasswordOfMLflow(t *testing.T) {
 	if out, err := run(t, reader, "model", "promote", "2", "--force", "--by", "eve", "--why", "a reader"); err == nil || !strings.Contains(err.Error(), "may need EDIT") {
 		t.Errorf("the scorer's user promotes: %s%v", out, err)
 	}
-	mustRun(t, trainer, "model", "promote", "2", "--force", "--by", "ann", "--why", "better", "--wait", "40s")
+	mustRun(t, trainer, "model", "promote", "2", "--force", "--by", "ann", "--why", "better", "--wait", "2m")
 	if n := score.starts(t); n != 1 {
 		t.Errorf("the scorer was started %d times", n)
 	}

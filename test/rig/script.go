@@ -20,7 +20,7 @@ type script struct {
 }
 
 // scriptTimeout bounds one call. Three Kafka nodes on a busy machine take half a minute; a first call also downloads.
-const scriptTimeout = 5 * time.Minute
+const scriptTimeout = 10 * time.Minute
 
 // newScript makes a directory for a server. It is not that of the test, which only the test's own user may enter: Postgres may run as another.
 func newScript(name string) (script, error) {

@@ -56,7 +56,7 @@ start() {
     setsid "${server[@]}" >"$dir/log" 2>&1 </dev/null &
     echo $! >"$dir/mlflow.pid"
   )
-  for _ in $(seq 900); do
+  for _ in $(seq 2400); do
     if "${ask[@]}" "$url/health" >/dev/null 2>&1; then
       [ "${MLFLOW_SECURE:-}" != 1 ] || MLFLOW_TRACKING_URI=$url MLFLOW_TRACKING_SERVER_CERT_PATH=$dir/secrets/mlflow_ca "$venv/bin/python" "$deploy/mlflow/users.py" "$dir/secrets" >>"$dir/log" 2>&1 || die "its users are not made, see $dir/log"
       return

@@ -43,7 +43,7 @@ launch() {
   if running "$dir" "$name" >/dev/null; then return; fi
   setsid "$@" >"$dir/$name.log" 2>&1 </dev/null &
   echo $! >"$dir/$name.pid"
-  for _ in $(seq 300); do
+  for _ in $(seq 1800); do
     if curl -fsS "$url" >/dev/null 2>&1; then return; fi
     running "$dir" "$name" >/dev/null || break
     sleep 0.1

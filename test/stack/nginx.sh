@@ -73,8 +73,10 @@ start() {
   if running "$dir" >/dev/null; then return; fi
   holds "$dir"
   setsid nginx -p "$dir" -c "$dir/nginx.conf" -g 'daemon off;' >"$dir/log" 2>&1 </dev/null &
-  for _ in $(seq 100); do
+  local server=$!
+  for _ in $(seq 1800); do
     if curl -sk -o /dev/null "https://127.0.0.1:${NGINX_PORT:-18443}/"; then return; fi
+    kill -0 "$server" 2>/dev/null || break
     sleep 0.1
   done
   tail -n 5 "$dir/log" >&2

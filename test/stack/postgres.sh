@@ -136,9 +136,9 @@ signal() {
   kill "-$1" "${all[@]}" 2>/dev/null || true # a session may end meanwhile
 }
 
-# ended DIR: waits until it is, ten seconds at most
+# ended DIR: waits until it is, a minute at most
 ended() {
-  for _ in $(seq 200); do
+  for _ in $(seq 1200); do
     running "$1" >/dev/null || return 0
     sleep 0.05
   done
@@ -150,7 +150,7 @@ launch() {
   if running "$dir" >/dev/null; then return; fi
   # After kill9 the dead server may stay on the process list until its parent looks, and would pass for one that runs.
   rm -f "$dir/data/postmaster.pid" "$dir"/.s.PGSQL.*
-  server "$(program pg_ctl)" -D "$dir/data" -l "$dir/log" -s -w -t 60 start </dev/null ||
+  server "$(program pg_ctl)" -D "$dir/data" -l "$dir/log" -s -w -t 240 start </dev/null ||
     { tail -n 10 "$dir/log" >&2; die "the server does not start, see $dir/log"; }
 }
 

@@ -134,7 +134,7 @@ func (c *checkpoint) readToTheEnd(ctx context.Context) error {
 
 // offsets of the scorers' group must be at the end: all is answered. The markers of a transaction do not reach all partitions at the same moment.
 func (c *checkpoint) offsets(ctx context.Context) error {
-	err := until(ctx, 20*time.Second, func() error {
+	err := until(ctx, time.Minute, func() error {
 		ends, err := c.admin.ListEndOffsets(ctx, c.topics.Transactions)
 		if err != nil {
 			return err

@@ -112,7 +112,7 @@ func nodeClock(ctx context.Context, a *act, i int) (time.Duration, error) {
 		return 0, err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	r, err := cl.ProduceSync(ctx, &kgo.Record{Topic: clockTopic, Partition: int32(i), Value: []byte("what time is it?")}).First()
 	if err != nil {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// TestNothingIsLostOrDoubled is two minutes of `make torture`: another seed each time, which a failure names.
+// TestNothingIsLostOrDoubled is two minutes of `make torture`, more on a busy machine: another seed each time, which a failure names.
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs real Kafka and PostgreSQL, which -short leaves out: run `make test`")
 	}
 	t.Chdir("../..")
 	dir := t.TempDir()
-	cfg := Config{Binary: filepath.Join(dir, "mlmonitor"), Dir: dir, Seed: uint64(time.Now().UnixNano()) % 1_000_000_000, For: 2 * time.Minute, Check: 40 * time.Second, Lanes: 2, Rate: 200}
+	cfg := Config{Binary: filepath.Join(dir, "mlmonitor"), Dir: dir, Seed: uint64(time.Now().UnixNano()) % 1_000_000_000, Rounds: 24, For: 8 * time.Minute, Check: 40 * time.Second, Lanes: 2, Rate: 200}
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", cfg.Binary, "./cmd/mlmonitor").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -282,7 +282,7 @@ func (w *World) command(ctx context.Context, env []string, args ...string) error
 // ready waits until every scorer and writer does its work.
 func (w *World) ready(ctx context.Context) error {
 	for _, p := range append(w.scorers[:len(w.scorers):len(w.scorers)], w.writers...) {
-		if err := until(ctx, 90*time.Second, func() error { return p.Ready(ctx) }); err != nil {
+		if err := until(ctx, 3*time.Minute, func() error { return p.Ready(ctx) }); err != nil {
 			return err
 		}
 	}
