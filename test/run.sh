@@ -87,7 +87,7 @@ report=$servers/python.xml
 .cache/venv/bin/python -m pytest -q -p no:cacheprovider --junit-xml "$report" training || failed=1
 
 step "Airflow reads its schedules"
-MLMONITOR_PYTHON=$PWD/.cache/venv/bin/python AIRFLOW_HOME=$servers/airflow .cache/venv-airflow/bin/python -m pytest -q -p no:cacheprovider deploy/airflow || failed=1
+MLMONITOR_PYTHON=$PWD/.cache/venv/bin/python AIRFLOW_HOME=$servers/airflow AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT=300 .cache/venv-airflow/bin/python -m pytest -q -p no:cacheprovider deploy/airflow || failed=1
 
 step "score on arm64, emulated"
 wait "$emulated" || failed=1

@@ -94,7 +94,7 @@ func (m *machine) run(service string, arguments ...string) (string, error) {
 			words = append(words, m.places.Replace(w))
 		}
 	}
-	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.program, words...)
 	cmd.Env = m.environment(service)
@@ -191,7 +191,7 @@ func (m *machine) startKafka() {
 	}
 	var out []byte
 	for range 30 {
-		ctx, cancel := context.WithTimeout(m.t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
 		health := m.java(nil, "org.apache.kafka.tools.BrokerApiVersionsCommand", test[2], m.places.Replace(test[3]), test[4], at("admin.properties"))
 		go func() { <-ctx.Done(); _ = health.Cancel() }()
 		out, err = health.CombinedOutput()
@@ -376,7 +376,7 @@ isolation.level=read_committed
 // runAs runs another command with a service's environment.
 func (m *machine) runAs(service string, words ...string) (string, error) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, m.program, words...)
 	cmd.Env = m.environment(service)
@@ -460,7 +460,7 @@ func TestPostgresOfComposeTakesNobodyInClear(t *testing.T) {
 		{"who trusts another authority", strings.Replace(address, "postgres_ca", "kafka_ca", 1), "certificate"},
 		{"who has another password", strings.Replace(address, strings.TrimSpace(string(password)), "another", 1), "password"},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		cmd := exec.CommandContext(ctx, m.program, "migrate")
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + c.url}
 		out, err := cmd.CombinedOutput()

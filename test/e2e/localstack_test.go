@@ -69,7 +69,7 @@ func TestTheStackRunsWithoutContainers(t *testing.T) {
 		}
 		roots.AppendCertsFromPEM(pem)
 	}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	b, err := scorer.LoadBundle(bundles.Sample(), scorer.Auto)
 	if err != nil {
 		t.Fatal(err)
