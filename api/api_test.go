@@ -157,6 +157,19 @@ func asProblem(t *testing.T, resp *http.Response, data []byte) problem {
 	return p
 }
 
+// patience bounds every wait for what must come: far longer than a machine needs that is not busy with something else.
+const patience = 2 * time.Minute
+
+// eventually waits, bounded, for what other goroutines do.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: it did not come to that", what)
+		}
+	}
+}
+
 func TestATransactionGetsTheCommittedVerdictsBytes(t *testing.T) {
 	o := &oracle{}
 	server, s := serve(t, Config{}, o)
@@ -194,6 +207,9 @@ func TestARepeatedTransactionIsNotPublishedAgain(t *testing.T) {
 	for i := range bodies {
 		all.Go(func() {
 			resp, data := post(t, server.URL+"/predict", "", example(t, 0))
+			for begin := time.Now(); resp.StatusCode == 504 && time.Since(begin) < patience; {
+				resp, data = post(t, server.URL+"/predict", "", example(t, 0))
+			}
 			if resp.StatusCode != 200 {
 				t.Errorf("status %d: %s", resp.StatusCode, data)
 			}
@@ -497,26 +513,46 @@ func TestRotatedKeysAreFoundAndTheIssuerIsNotFlooded(t *testing.T) {
 	if code := try(i.token("second", "score", nil)); code != 200 {
 		t.Errorf("a token of the new key: %d", code)
 	}
-	before := i.keys.Load()
+	before, begin := i.keys.Load(), time.Now()
 	for n := range 50 {
 		if code := try(i.token(fmt.Sprint("unknown-", n), "score", nil)); code != 401 {
 			t.Errorf("an unknown key: %d", code)
 		}
 	}
-	if asked := i.keys.Load() - before; asked > 3 {
-		t.Errorf("50 tokens of unknown keys had the keys asked for %d times", asked)
+	if asked, most := i.keys.Load()-before, 3+int64(time.Since(begin)/keysEvery); asked > most {
+		t.Errorf("50 tokens of unknown keys had the keys asked for %d times, not %d at most", asked, most)
 	}
 	if code := try(i.token("second", "score", nil)); code != 200 {
 		t.Errorf("afterwards, a good token: %d", code)
 	}
 }
 
-func TestAClientIsHeldToItsRate(t *testing.T) {
-	server, _ := serve(t, Config{ClientRate: 5}, &oracle{})
+// rush has twenty ask at once where five a second may, and look at each answer.
+func rush(t *testing.T, server *httptest.Server, look func(*http.Response)) {
+	t.Helper()
+	var mu sync.Mutex
 	codes := map[int]int{}
+	begin := time.Now()
+	var all sync.WaitGroup
 	for range 20 {
-		resp, _ := post(t, server.URL+"/predict", "", example(t, 0))
-		codes[resp.StatusCode]++
+		all.Go(func() {
+			resp, _ := post(t, server.URL+"/predict", "", example(t, 0))
+			mu.Lock()
+			defer mu.Unlock()
+			codes[resp.StatusCode]++
+			look(resp)
+		})
+	}
+	all.Wait()
+	most := min(20, 5+int(5*time.Since(begin).Seconds()))
+	if codes[200] < 5 || codes[200] > most || codes[200]+codes[429] != 20 {
+		t.Errorf("%v, not %d at most", codes, most)
+	}
+}
+
+func TestAClientIsHeldToItsRate(t *testing.T) {
+	server, _ := serve(t, Config{ClientRate: 5, Timeout: time.Minute}, &oracle{})
+	rush(t, server, func(resp *http.Response) {
 		if resp.StatusCode == 429 && resp.Header.Get("Retry-After") == "" {
 			t.Error("429 without Retry-After")
 		}
@@ -526,24 +562,16 @@ func TestAClientIsHeldToItsRate(t *testing.T) {
 		if got := resp.Header.Get("RateLimit"); !strings.HasPrefix(got, `"client";r=`) || resp.StatusCode == 429 && got != `"client";r=0;t=1` {
 			t.Errorf("status %d, limit %q", resp.StatusCode, got)
 		}
-	}
-	if codes[200] < 5 || codes[200] > 12 || codes[429] == 0 {
-		t.Errorf("%v", codes)
-	}
+	})
 }
 
 func TestAllTogetherAreHeldToTheirRate(t *testing.T) {
-	server, _ := serve(t, Config{Rate: 5, ClientRate: 1000}, &oracle{})
-	codes := map[int]int{}
-	for range 20 {
-		resp, _ := post(t, server.URL+"/predict", "", example(t, 0))
-		if codes[resp.StatusCode]++; resp.StatusCode == 429 && resp.Header.Get("RateLimit-Policy") != `"all";q=5;w=1` {
+	server, _ := serve(t, Config{Rate: 5, ClientRate: 1000, Timeout: time.Minute}, &oracle{})
+	rush(t, server, func(resp *http.Response) {
+		if resp.StatusCode == 429 && resp.Header.Get("RateLimit-Policy") != `"all";q=5;w=1` {
 			t.Errorf("headers %v", resp.Header)
 		}
-	}
-	if codes[200] < 5 || codes[200] > 12 || codes[429] == 0 {
-		t.Errorf("%v", codes)
-	}
+	})
 }
 
 func TestLimitsForgetNobodyTheyNeedAndAreBounded(t *testing.T) {

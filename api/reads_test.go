@@ -314,6 +314,7 @@ func TestWhoWatchesSeesEachSecond(t *testing.T) {
 	two, closeTwo := open()
 	defer closeTwo()
 	event(t, two)
+	eventually(t, "the topics are read", func() bool { return s.began.Load() > 0 })
 	for i := range 30 {
 		v := schemas.Verdict{TransactionID: schemas.ID(fmt.Sprint(i)), Decision: [3]schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline}[i%3], Bundle: loaded().ID, EventTime: time.Unix(0, 0), Source: schemas.Source{Topic: "transactions"}}
 		payload, err := v.Append(nil)
@@ -361,11 +362,7 @@ func TestWhoWatchesSeesEachSecond(t *testing.T) {
 			break
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.began.Load() < 2; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("they are not read again")
-		}
-	}
+	eventually(t, "they are read again", func() bool { return s.began.Load() > 1 })
 }
 
 // Brokers that answer may still not let the topics be read.
@@ -410,18 +407,10 @@ func TestNobodyWatchingReadsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); s.began.Load() == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the topics are not read")
-		}
-	}
+	eventually(t, "the topics are read", func() bool { return s.began.Load() > 0 })
 	leave()
 	l.rest() // the pause is over
-	for deadline := time.Now().Add(10 * time.Second); s.ended.Load() == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the topics are still read")
-		}
-	}
+	eventually(t, "the topics are read no longer", func() bool { return s.ended.Load() > 0 })
 	var leaves []func()
 	for range maxWatchers {
 		_, _, leave, err := l.watch()
@@ -489,7 +478,7 @@ func TestQuietTopicsAndAbsentBrokersAreToldApart(t *testing.T) {
 	defer leave()
 	for _, gone := range []bool{false, true, false} {
 		away.Store(gone)
-		deadline := time.After(15 * time.Second)
+		deadline := time.After(patience)
 		for told := gone; told == gone; {
 			select {
 			case f := <-each:

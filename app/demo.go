@@ -74,7 +74,10 @@ type Summary struct {
 	ExactlyOnce  bool `json:"exactly_once"`
 }
 
-// settleTimeout bounds the wait, after the last transaction, for its audit row.
+// answerTimeout bounds the wait, after the last transaction, for its verdict.
+const answerTimeout = time.Minute
+
+// settleTimeout bounds the wait, after the last verdict, for its audit row.
 var settleTimeout = time.Minute
 
 // demo is the state of one run.
@@ -254,7 +257,7 @@ func (d *demo) feed(ctx, roles context.Context) error {
 
 // settle waits until every transaction is answered and every verdict is in the database, and takes stock.
 func (d *demo) settle(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, settleTimeout)
+	wait, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if err := until(wait, func() (bool, error) {
 		lag, err := consumer.Lag(wait, &d.topics, d.group)
@@ -266,7 +269,9 @@ func (d *demo) settle(ctx context.Context) error {
 	if d.found, err = Reconcile(ctx, &d.topics); err != nil {
 		return err
 	}
-	return d.countRows(ctx, wait)
+	rows, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	return d.countRows(ctx, rows)
 }
 
 // countRows counts until there is a row for each verdict, or wait ends: then the summary says, by the last count, how many are missing.

@@ -33,7 +33,13 @@ func runDemo(t *testing.T, dir string) (Summary, error) {
 		t.Fatal(err)
 	}
 	log := Logger(testWriter{t}, &Config{LogLevel: "error"}, "demo")
-	return Demo(t.Context(), log, &cfg, DemoConfig{Dir: dir, Rate: 500, For: time.Second, Malformed: 0.05, Seed: 3}, c, a, web, func(Snapshot) {})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	return Demo(ctx, log, &cfg, DemoConfig{Dir: dir, Rate: 500, Malformed: 0.05, Seed: 3}, c, a, web, func(s Snapshot) {
+		if s.DeadLetters > 0 {
+			cancel() // as ^C
+		}
+	})
 }
 
 // testWriter sends log lines to the test's log.

@@ -79,7 +79,7 @@ func TestWhatIsConfiguredIsExaminedAndNothingElse(t *testing.T) {
 func TestAPartThatStandsStillIsLeftBehind(t *testing.T) {
 	forever := func(context.Context) []kafka.Finding { select {} } // such as a disk that is away
 	well := func(context.Context) []kafka.Finding { return []kafka.Finding{kafka.Good("well", "")} }
-	found := examineAll(t.Context(), []part{{"stuck", forever}, {"well", well}, {"stuck too", forever}}, 50*time.Millisecond)
+	found := examineAll(t.Context(), []part{{"stuck", forever}, {"well", well}, {"stuck too", forever}}, 2*time.Second)
 	if len(found) != 3 || found[0].State != kafka.Fail || found[0].Check != "stuck" || found[1].State != kafka.OK || found[2].Check != "stuck too" {
 		t.Errorf("%+v", found)
 	}

@@ -25,6 +25,7 @@ type opsServer struct {
 	listener net.Listener
 	Registry *prometheus.Registry
 	ready    func(context.Context) error
+	grace    time.Duration // for answers that began, at the end
 }
 
 // newOpsServer listens at once, so that a taken port is an error of the start; Serve answers.
@@ -33,7 +34,7 @@ func newOpsServer(cfg *Config, port int, log *slog.Logger) (*opsServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("OPS_HOST, OPS_PORT: %w", err)
 	}
-	s := &opsServer{listener: l, Registry: prometheus.NewRegistry(), ready: func(context.Context) error { return errors.New("starting") }}
+	s := &opsServer{listener: l, Registry: prometheus.NewRegistry(), ready: func(context.Context) error { return errors.New("starting") }, grace: time.Second}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "http_requests_total", Help: "HTTP requests answered, by path and status code."}, []string{"path", "code"})
 	s.Registry.MustRegister(requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), Program.gauge(),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mlmonitor_ready", Help: "1 while /ready answers 200."}, s.readyGauge))
@@ -65,7 +66,7 @@ func (s *opsServer) Serve(ctx context.Context, ready func(context.Context) error
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
-		bounded, cancel := context.WithTimeout(context.Background(), time.Second)
+		bounded, cancel := context.WithTimeout(context.Background(), s.grace)
 		defer cancel()
 		if s.http.Shutdown(bounded) != nil {
 			s.http.Close()

@@ -110,6 +110,7 @@ func TestAnAnswerThatBeganIsFinished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.grace = time.Minute
 	asked, answer := make(chan struct{}), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done, body := make(chan error, 1), make(chan string, 1)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -166,9 +165,9 @@ func TestTheWriterStopsInTimeWhileTheDatabaseIsFrozen(t *testing.T) {
 	s := newStage(t, onSQLite(t), embeddedBroker(t).Brokers())
 	s.producer(t).transaction(t, 30, true)
 	f := frozen{s.open(t), make(chan struct{})}
-	m := s.start(t, "a", f)
+	m := s.start(t, "a", f, func(w *Writer) { w.finishIn = finishTimeout })
 	<-f.begun
-	if err := m.end(t); err != nil { // within 10 s
+	if err := m.end(t); err != nil {
 		t.Errorf("Run returned %v", err)
 	}
 	if !strings.Contains(m.log.String(), "left the group") {
@@ -188,12 +187,8 @@ func TestTheWriterStopsInTimeWhileEverythingIsAway(t *testing.T) {
 	proxy.down()
 	p.transaction(t, 30, true)
 	m.notReady(t, "audit database")
-	begin := time.Now()
 	if err := m.end(t); err != nil {
 		t.Errorf("Run returned %v", err)
-	}
-	if d := time.Since(begin); d > 9*time.Second {
-		t.Errorf("stopping took %v", d)
 	}
 }
 

@@ -38,6 +38,8 @@ type Writer struct {
 	worked   bool          // Run's own: it has been in the group once, and what is refused from now on is waited for
 	recheck  time.Duration // of lost partitions
 	lagEvery time.Duration
+	finishIn time.Duration // finishTimeout, but for tests
+	leaveIn  time.Duration // leaveTimeout, likewise
 
 	mu       sync.Mutex
 	state    error // why the writer does not write now; nil while it is in the group
@@ -53,7 +55,7 @@ func New(cfg Config, kcfg *kafka.Config, store Store, log *slog.Logger, reg prom
 		return nil, err
 	}
 	return &Writer{cfg: cfg, topics: kcfg, store: store, log: log, reg: reg, metrics: m,
-		recheck: 30 * time.Second, lagEvery: 5 * time.Second, state: errors.New("starting")}, nil
+		recheck: 30 * time.Second, lagEvery: 5 * time.Second, finishIn: finishTimeout, leaveIn: leaveTimeout, state: errors.New("starting")}, nil
 }
 
 // Run writes until ctx ends; then it finishes the open database transaction or leaves it to be rolled back, leaves the group, and returns
@@ -62,7 +64,7 @@ func New(cfg Config, kcfg *kafka.Config, store Store, log *slog.Logger, reg prom
 func (w *Writer) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(finishTimeout, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(w.finishIn, cancel) })
 	defer stop()
 	var fences kafka.Fences
 	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
@@ -171,7 +173,7 @@ func topicID(ctx context.Context, cl *kgo.Client, topic string) (string, error) 
 
 // leave closes the client. At the end of Run a static member also gives its partitions to the others at once; between two lives it keeps them.
 func (w *Writer) leave(ctx context.Context, client *kgo.Client, closeWithin func(time.Duration, func()), base []kgo.Opt) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.leaveIn)
 	defer cancel()
 	client.AllowRebalance()
 	err := client.LeaveGroupContext(bounded) // asks the broker for a dynamic member only

@@ -53,7 +53,7 @@ func TestTheNextTransactionWaitsForTheEndOfTheLast(t *testing.T) {
 		{[]string{"Empty"}, 1},
 	} {
 		cl, asked := coordinator(t, c.states...)
-		<-ending(t.Context(), cl, "t")
+		<-ending(t.Context(), cl, "t", patience, patience)
 		if n := asked.Load(); n != c.asked {
 			t.Errorf("%v: asked %d times, want %d", c.states, n, c.asked)
 		}
@@ -64,7 +64,7 @@ func TestTheWaitForTheEndOfATransactionIsBounded(t *testing.T) {
 	for _, state := range []string{"PrepareCommit", ""} {
 		cl, _ := coordinator(t, state)
 		select {
-		case <-ending(t.Context(), cl, "t"):
+		case <-ending(t.Context(), cl, "t", endingReply, endingLimit):
 		case <-timeout(t):
 			t.Errorf("%q again and again: the wait does not end", state)
 		}

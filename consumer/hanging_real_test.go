@@ -91,7 +91,7 @@ func TestTransactionsThatHangAreEndedAsTheyWere(t *testing.T) {
 	for _, p := range []int32{committed, undecided, again} {
 		c.hang(t, cl, p, c.verdict(t, p))
 	}
-	txn, err := kgo.NewClient(kgo.SeedBrokers(c.topics.Brokers...), kgo.TransactionalID(c.group+"-alive"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	txn, err := kgo.NewClient(kgo.SeedBrokers(c.topics.Brokers...), kgo.TransactionalID(c.group+"-alive"), kgo.TransactionTimeout(10*time.Minute), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}

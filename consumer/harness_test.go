@@ -91,7 +91,7 @@ func (m *running) end(t *testing.T) error {
 	case err := <-m.done:
 		m.done <- err
 		return err
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the member did not stop")
 		return nil
 	}

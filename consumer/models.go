@@ -192,7 +192,7 @@ func (s *session) report(ctx context.Context) error {
 	if err := s.txn.Client().EndTransaction(bounded, kgo.TryCommit); err != nil {
 		return fmt.Errorf("end the transaction: %w", err)
 	}
-	s.ended = ending(ctx, s.txn.Client(), s.transactionalID())
+	s.ended = ending(ctx, s.txn.Client(), s.transactionalID(), endingReply, endingLimit)
 	s.announcement.reported = true
 	return nil
 }

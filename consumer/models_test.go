@@ -135,6 +135,9 @@ func aSwapIsBetweenTransactionsAndTold(t *testing.T, c *cluster) {
 			members = members[1:]
 		}
 		time.Sleep(time.Duration(rng.IntN(60)) * time.Millisecond)
+		if n%3 == 0 { // who scores slowly has verdicts under 1, 3 and 4 too
+			c.answered(t, int(sent))
+		}
 	}
 	c.answered(t, int(sent))
 	if under := c.asTold(t); len(under) < 3 {

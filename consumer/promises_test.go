@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -78,16 +77,8 @@ func everyInputHasOneAnswer(t *testing.T, c *cluster) {
 	if dead != int(sent.Malformed) || dead == 0 {
 		t.Errorf("%d dead letters for %d malformed events", dead, sent.Malformed)
 	}
-	if err := m.Ready(t.Context()); err != nil {
-		t.Errorf("not ready: %v", err)
-	}
-	verdicts := 0.0
-	for _, d := range []schemas.Decision{schemas.Approve, schemas.Review, schemas.Decline} {
-		verdicts += testutil.ToFloat64(m.members[0].metrics.predictions.WithLabelValues(string(d), sample(t).ID.Version))
-	}
-	if int(verdicts) != 3000-dead {
-		t.Errorf("fraud_predictions_total is %v, %d verdicts are on the topic", verdicts, 3000-dead)
-	}
+	eventually(t, "the member is ready", func() bool { return m.Ready(t.Context()) == nil })
+	eventually(t, "fraud_predictions_total says how many verdicts are on the topic", func() bool { return predicted(m, loaded().ID.Version) == float64(3000-dead) })
 	if err := m.end(t); err != nil {
 		t.Errorf("a stopped member returns %v", err)
 	}
@@ -180,9 +171,7 @@ func membersComeAndGo(t *testing.T, c *cluster) {
 		}
 	}
 	c.answered(t, rounds*1000)
-	if err := a.Ready(t.Context()); err != nil {
-		t.Errorf("the member that stayed is not ready: %v", err)
-	}
+	eventually(t, "the member that stayed is ready", func() bool { return a.Ready(t.Context()) == nil })
 }
 
 func aBrokenStreamStopsAndGoesOn(t *testing.T, c *cluster) {

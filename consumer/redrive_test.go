@@ -62,7 +62,7 @@ func TestARedriveDealsWithALetterOnce(t *testing.T) {
 func TestLettersOfATransactionThatEndsAreSeen(t *testing.T) {
 	c := onEmbedded(t)
 	cfg := c.config("a")
-	cfg.TxnTimeout = time.Second
+	cfg.TxnTimeout = 30 * time.Second
 	open := func() (n int) {
 		t.Helper()
 		if err := OpenDeadLetters(t.Context(), &cfg, &c.topics, false, func(producer.DeadLetter, error) error { n++; return nil }); err != nil {
@@ -91,6 +91,7 @@ func TestLettersOfATransactionThatEndsAreSeen(t *testing.T) {
 		t.Errorf("%d letters are open, of 1 that was being committed", n)
 	}
 	begin("hangs")
+	cfg.TxnTimeout = time.Second
 	if n := open(); n != 1 {
 		t.Errorf("%d letters are open, of 1 that is committed and 1 whose transaction hangs", n)
 	}

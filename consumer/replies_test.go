@@ -110,7 +110,5 @@ func withoutATopicOfRepliesScoringGoesOn(t *testing.T, c *cluster) {
 	}
 	c.ask(t, "40 a", "41 b", "42 c")
 	c.answered(t, 6)
-	if err := m.Ready(t.Context()); err != nil {
-		t.Errorf("not ready: %v", err)
-	}
+	eventually(t, "the member is ready", func() bool { return m.Ready(t.Context()) == nil })
 }

@@ -304,7 +304,7 @@ func (s *session) end(ctx context.Context, commit bool) (committed bool, err err
 	bounded, cancel := context.WithTimeout(ctx, 2*s.cfg.TxnTimeout)
 	defer cancel()
 	if committed, err = s.txn.End(kgo.PreTxnCommitFnContext(bounded, s.sameMember), kgo.TransactionEndTry(commit)); err == nil {
-		s.ended = ending(ctx, s.txn.Client(), s.transactionalID())
+		s.ended = ending(ctx, s.txn.Client(), s.transactionalID(), endingReply, endingLimit)
 	}
 	return committed, err
 }

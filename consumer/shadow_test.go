@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -92,14 +93,14 @@ func aChallengerScoresAndDecidesNothing(t *testing.T, c *cluster) {
 // aFailingChallengerTouchesNothing: its topic is missing, or there is no time.
 func aFailingChallengerTouchesNothing(t *testing.T, c *cluster) {
 	c.topics.Shadow = c.group + ".absent"
-	m := c.start(t, c.config("a"), version(t, 1))
+	cfg := c.config("a")
+	cfg.TxnTimeout, cfg.Session = time.Minute, time.Minute // the client is made anew where either is over
+	m := c.start(t, cfg, version(t, 1))
 	m.models.SetChallenger(version(t, 2), 0, "to compare")
 	eventually(t, "the challenger is left alone", m.members[0].shadows.off)
 	c.send(t, 0, 300, 0.02)
 	c.answered(t, 300)
-	if err := m.Ready(t.Context()); err != nil {
-		t.Errorf("not ready: %v", err)
-	}
+	eventually(t, "the member is ready", func() bool { return m.Ready(t.Context()) == nil })
 	if testutil.ToFloat64(m.members[0].metrics.restarts) != 0 || pairs(m) != 0 {
 		t.Error("the champion's client was made anew, or the challenger scored")
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,7 +31,11 @@ func TestWhatIsWrongWithACertificateIsSaidAtOnce(t *testing.T) {
 		c := valid()
 		c.Brokers, c.CAFile = brokers(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}})), ca
 		attempts := 0
-		err := Connect(t.Context(), &c, quiet, func(error) { attempts++ })
+		err := Connect(t.Context(), &c, quiet, func(err error) {
+			if late := net.Error(nil); !errors.As(err, &late) || !late.Timeout() { // on a slow machine it may take longer than an attempt
+				attempts++
+			}
+		})
 		switch {
 		case tc.want == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -62,7 +67,7 @@ func TestACertificateOfOursThatIsRefusedIsSaidAtOnce(t *testing.T) {
 		c := valid()
 		c.Brokers, c.CAFile = brokers(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: theirs})), ca
 		c.CertFile, c.KeyFile = files[0], files[1]
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		err := Connect(ctx, &c, quiet, func(error) {})
 		cancel()
 		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "KAFKA_TLS_CERT_FILE") {

@@ -58,13 +58,13 @@ func TestAPartitionThatNobodyReadsIsAdopted(t *testing.T) {
 			if _, err := kadm.NewClient(cl).CreateTopic(t.Context(), 3, 1, nil, topic); err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			adoptions := prometheus.NewCounter(prometheus.CounterOpts{Name: "adoptions"})
 			begin := make(chan struct{})
 			go func() {
 				<-begin
-				adoptOrphans(ctx, cl, group, topic, quiet, adoptions, 100*time.Millisecond)
+				adoptOrphans(ctx, cl, group, topic, quiet, adoptions, time.Second)
 			}()
 			go cl.PollFetches(ctx)
 			for sawOrphan := false; ; {

@@ -30,7 +30,7 @@ func TestARealClusterSaysWhatIsWrong(t *testing.T) {
 	} {
 		c := good
 		tc.set(&c)
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		err := Connect(ctx, &c, quiet, func(error) {})
 		cancel()
 		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.name) || strings.Contains(err.Error(), "not-this-one") {

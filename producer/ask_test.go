@@ -51,7 +51,7 @@ func TestTheFirstReplyIsReadHoweverLateBrokersAre(t *testing.T) {
 			}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if r, err := asker.Ask(ctx, nil, []byte("{}")); err != nil || string(r.Payload) != `{"a":1}` {
 		t.Errorf("%+v, %v", r, err)

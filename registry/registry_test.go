@@ -233,7 +233,7 @@ func (w *watched) next(t *testing.T, want string) {
 		if !strings.HasPrefix(got, want) {
 			t.Fatalf("in force is %q, want %q", got, want)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("%q is not in force", want)
 	}
 }
@@ -241,7 +241,7 @@ func (w *watched) next(t *testing.T, want string) {
 func (w *watched) nothing(t *testing.T, looks float64) {
 	t.Helper()
 	from := testutil.ToFloat64(w.metrics.polls)
-	for deadline := time.Now().Add(30 * time.Second); testutil.ToFloat64(w.metrics.polls) < from+looks; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); testutil.ToFloat64(w.metrics.polls) < from+looks; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody looks")
 		}

@@ -100,7 +100,7 @@ func live(t *testing.T, brokers []string) *world {
 		}
 		w.sent.Transactions += sent.Transactions
 		w.sent.Malformed += sent.Malformed
-		for deadline := time.Now().Add(45 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 			if lag, err := consumer.Lag(t.Context(), &w.topics, id); err == nil && lag == 0 {
 				break
 			}

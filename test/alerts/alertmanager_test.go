@@ -148,7 +148,7 @@ func TestAPageWakesSomebodyAndATicketDoesNot(t *testing.T) {
 	const pages, tickets = "#fraud-pages", "#fraud-tickets"
 	comes := func(alert, to, what string) message {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			for _, m := range r.about(alert, to) {
 				if strings.Contains(m.text, what) {
 					return m
@@ -163,7 +163,7 @@ func TestAPageWakesSomebodyAndATicketDoesNot(t *testing.T) {
 	// It starts without keys, and what could not be sent comes when they are there.
 	page := raised(t, "ScorerNotReady", "instance", "score-1")
 	post(page)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if log, _ := os.ReadFile(am.Log); strings.Contains(string(log), "pagerduty_key") && strings.Contains(string(log), "slack_url") {
 			break
 		}
@@ -177,7 +177,7 @@ func TestAPageWakesSomebodyAndATicketDoesNot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for deadline := time.Now().Add(30 * time.Second); r.setDown(true) < 2 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); r.setDown(true) < 2 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 	}
 	if r.setDown(false) == 0 {
 		t.Fatal("nobody was asked while both were down")
@@ -210,7 +210,7 @@ func TestAPageWakesSomebodyAndATicketDoesNot(t *testing.T) {
 
 	// What is over is told where it was told.
 	post(resolved(page), resolved(raised(t, "DeadLetters")))
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if slices.ContainsFunc(r.about("ScorerNotReady", "pagerduty"), func(m message) bool { return m.state == "resolve" && m.key == pagerKey }) {
 			break
 		}

@@ -115,6 +115,8 @@ func TestAStalledLinkHoldsWhatItGotAndPassesItLater(t *testing.T) {
 	if got, err := ask(c, "hello", 50*time.Millisecond); err == nil {
 		t.Errorf("%q came through", got)
 	}
+	for deadline := time.Now().Add(time.Minute); l.Hits().Stalled == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	}
 	l.Set(Fault{})
 	if got, err := answer(c, 5, time.Minute); got != "HELLO" {
 		t.Errorf("%q, %v", got, err)
