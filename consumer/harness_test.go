@@ -157,7 +157,7 @@ func (c *cluster) answers(t *testing.T) map[schemas.Source][]string {
 
 func (c *cluster) read(t *testing.T, topic string, each func(*kgo.Record)) {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &c.topics, topic)
+	whole, err := kafka.Settled(t.Context(), &c.topics, topic, settlePatience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +168,9 @@ func (c *cluster) read(t *testing.T, topic string, each func(*kgo.Record)) {
 
 // patience bounds every wait for what must come: far longer than a machine needs that is not busy with something else.
 const patience = 2 * time.Minute
+
+// settlePatience is for transactions that end; what hangs in others is not waited for.
+const settlePatience = 5 * time.Second
 
 // eventually waits, bounded, for what other goroutines and the broker do.
 func eventually(t *testing.T, what string, ok func() bool) {

@@ -43,7 +43,7 @@ var loaded = sync.OnceValue(func() *scorer.Bundle {
 // events are those of the topic of models, in its order.
 func (c *cluster) events(t *testing.T) (all []schemas.ModelEvent) {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &c.topics, c.topics.Models)
+	whole, err := kafka.Settled(t.Context(), &c.topics, c.topics.Models, settlePatience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (c *cluster) asTold(t *testing.T) map[string]int {
 // keys are those of the inputs.
 func (c *cluster) keys(t *testing.T) map[schemas.Source][]byte {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &c.topics, c.topics.Transactions)
+	whole, err := kafka.Settled(t.Context(), &c.topics, c.topics.Transactions, settlePatience)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func shadowed(t *testing.T, m *running) {
 // shadowVerdicts are those of the topic in the shadow, by source.
 func (c *cluster) shadowVerdicts(t *testing.T) map[schemas.Source]schemas.Verdict {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &c.topics, c.topics.Shadow)
+	whole, err := kafka.Settled(t.Context(), &c.topics, c.topics.Shadow, settlePatience)
 	if err != nil {
 		t.Fatal(err)
 	}

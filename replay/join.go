@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/producer"
@@ -147,13 +148,21 @@ type letter struct {
 	first  int // attempt
 }
 
+// settlePatience bounds the wait for transactions that are open: scorers' are for less, unless CONSUMER_TXN_TIMEOUT is above it.
+const settlePatience = 20 * time.Second
+
+// settled is what stands on a topic of answers once the transactions that are open now have ended. An answer may be committed, and the group know it, a moment before readers see it: it is not missing.
+func settled(ctx context.Context, cfg *kafka.Config, topic string) (kafka.Range, error) {
+	return kafka.Settled(ctx, cfg, topic, settlePatience)
+}
+
 // maxLetters bounds their memory.
 const maxLetters = 5_000_000
 
 // readLetters reads the dead letters of inputs of a range. They are few; a redrive puts those that it does not send at the end of the topic again, so that they have no order, and one may stand there
 // several times.
 func readLetters(ctx context.Context, cfg *kafka.Config, topic string, within kafka.Range) (map[int32]map[int64]*letter, error) {
-	whole, err := kafka.Whole(ctx, cfg, cfg.DeadLetters)
+	whole, err := settled(ctx, cfg, cfg.DeadLetters)
 	if err != nil {
 		return nil, err
 	}

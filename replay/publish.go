@@ -69,7 +69,9 @@ func Publish(ctx context.Context, cfg *kafka.Config, within kafka.Range, b *scor
 			return err
 		})
 	}
-	err = group.Wait()
+	if err = group.Wait(); err == nil {
+		_, err = settled(ctx, cfg, topic) // who reads it now reads all of it
+	}
 	total.Verdicts, total.Refused, total.Continued, total.Parts = verdicts.Load(), refused.Load(), continued.Load(), done
 	return total, err
 }

@@ -118,7 +118,7 @@ func live(t *testing.T, brokers []string) *world {
 
 func (w *world) whole(t *testing.T, topic string) kafka.Range {
 	t.Helper()
-	r, err := kafka.Whole(t.Context(), &w.topics, topic)
+	r, err := kafka.Settled(t.Context(), &w.topics, topic, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +198,58 @@ func TestWhatWasScoredLiveIsVerified(t *testing.T) {
 		}
 		if v := w.verify(t, part); !v.Holds() || v.Inputs != want {
 			t.Errorf("of a part %+v, want %d inputs", v, want)
+		}
+	})
+}
+
+// A commit is answered, and the group's offsets are known, before readers see the answers: those are not missing.
+func TestAnswersThatReadersDoNotSeeYetAreNoDifference(t *testing.T) {
+	on(t, func(t *testing.T, w *world) {
+		var first *scorer.Bundle
+		for _, b := range w.bundles {
+			if b.ID.Version == "one" {
+				first = b
+			}
+		}
+		inputs := []*kgo.Record{{Topic: w.topics.Transactions, Partition: 1, Value: first.Examples[0].Event}, {Topic: w.topics.Transactions, Partition: 1, Value: []byte("no transaction")}}
+		w.produce(t, inputs...)
+		s := first.NewScorer()
+		for _, in := range inputs {
+			s.Add(in.Value, in.Timestamp)
+		}
+		outcomes, err := s.Score()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var verdict, letter kgo.Record
+		outcomes[0].Verdict.Source = schemas.Source{Topic: w.topics.Transactions, Partition: 1, Offset: inputs[0].Offset}
+		payload, err := outcomes[0].Verdict.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		producer.SetVerdict(&verdict, inputs[0], w.topics.Verdicts, payload, []byte(first.ID.Digest), nil)
+		producer.SetDeadLetter(&letter, inputs[1], w.topics.DeadLetters, outcomes[1].Err, first.ID.Digest)
+		cl, err := kgo.NewClient(kgo.SeedBrokers(w.topics.Brokers...), kgo.TransactionalID(w.topics.Verdicts), kgo.TransactionTimeout(time.Minute), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cl.ProduceSync(t.Context(), &verdict, &letter).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		answered := w.answered(t)
+		answered[1] = inputs[1].Offset + 1
+		ended := make(chan error, 1)
+		time.AfterFunc(300*time.Millisecond, func() { ended <- cl.EndTransaction(t.Context(), kgo.TryCommit) })
+		v, err := Verify(t.Context(), &w.topics, w.whole(t, w.topics.Transactions), answered, w.byDigest, 2, nil)
+		if err != nil || !v.Holds() || v.Pending != 0 || v.Inputs != int64(w.sent.Transactions)+2 {
+			t.Errorf("%+v, %v", v, err)
+		}
+		if err := <-ended; err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -23,7 +23,7 @@ func Run(ctx context.Context, source *Source, cfg *kafka.Config, o *Options) (*C
 	var given kafka.Range
 	if o.Verdicts {
 		var err error
-		if given, err = kafka.Whole(ctx, cfg, cfg.Verdicts); err != nil {
+		if given, err = settled(ctx, cfg, cfg.Verdicts); err != nil {
 			return nil, err
 		}
 	}

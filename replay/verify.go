@@ -70,7 +70,7 @@ type Bundles func(ctx context.Context, digest string) (*scorer.Bundle, error)
 // until then, marked partial. answered is the next input of each partition that the scorers have not answered, as it was a moment before: inputs from there on are pending.
 func Verify(ctx context.Context, cfg *kafka.Config, within kafka.Range, answered map[int32]int64, bundles Bundles, workers int, seen func(n int)) (*Verified, error) {
 	total := &Verified{Topic: cfg.Transactions, Bundles: map[string]int64{}, Found: map[string]int64{}}
-	given, err := kafka.Whole(ctx, cfg, cfg.Verdicts)
+	given, err := settled(ctx, cfg, cfg.Verdicts)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func readEvents(ctx context.Context, cfg *kafka.Config) (all []schemas.ModelEven
 	if cfg.Models == "" {
 		return nil, nil
 	}
-	whole, err := kafka.Whole(ctx, cfg, cfg.Models)
+	whole, err := settled(ctx, cfg, cfg.Models)
 	if err != nil {
 		return nil, err
 	}

@@ -114,7 +114,7 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	}
 	// Every answer stands on the topic; every input, asked twice or not, has one answer and one row.
 	onTopic := map[string][]string{}
-	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Verdicts)
+	whole, err := kafka.Settled(t.Context(), &s.topics, s.topics.Verdicts, patience)
 	if err == nil {
 		err = kafka.Read(t.Context(), &s.topics, s.topics.Verdicts, whole, func(r *kafka.Record) error {
 			v, err := schemas.ParseVerdict(r.Value)

@@ -353,7 +353,7 @@ func TestABackfillSurvivesKills(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	whole, err := kafka.Whole(t.Context(), &target, "backfill")
+	whole, err := kafka.Settled(t.Context(), &target, "backfill", patience)
 	if err == nil {
 		err = kafka.Read(t.Context(), &target, "backfill", whole, func(r *kafka.Record) error {
 			v, err := schemas.ParseVerdict(r.Value)
@@ -381,7 +381,7 @@ func TestABackfillSurvivesKills(t *testing.T) {
 // swapped says whether the topic of models tells of version two.
 func (s *stack) swapped(t *testing.T) (found bool) {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Models)
+	whole, err := kafka.Settled(t.Context(), &s.topics, s.topics.Models, patience)
 	if err == nil {
 		err = kafka.Read(t.Context(), &s.topics, s.topics.Models, whole, func(r *kafka.Record) error {
 			found = found || strings.Contains(string(r.Value), `"version":"two"`)
@@ -397,7 +397,7 @@ func (s *stack) swapped(t *testing.T) (found bool) {
 // firstVerdict is the value of one verdict.
 func (s *stack) firstVerdict(t *testing.T) (value []byte) {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Verdicts)
+	whole, err := kafka.Settled(t.Context(), &s.topics, s.topics.Verdicts, patience)
 	if err == nil {
 		err = kafka.Read(t.Context(), &s.topics, s.topics.Verdicts, whole, func(r *kafka.Record) error {
 			if value == nil && r.Partition == 0 {

@@ -115,7 +115,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 		t.Errorf("verdicts under %v of %+v", under, sent)
 	}
 	shadow := 0
-	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Shadow)
+	whole, err := kafka.Settled(t.Context(), &s.topics, s.topics.Shadow, patience)
 	if err == nil {
 		err = kafka.Read(t.Context(), &s.topics, s.topics.Shadow, whole, func(r *kafka.Record) error {
 			v, err := schemas.ParseVerdict(r.Value)
@@ -155,7 +155,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 // verdicts is how many there are.
 func (s *stack) verdicts(t *testing.T) (n int64) {
 	t.Helper()
-	whole, err := kafka.Whole(t.Context(), &s.topics, s.topics.Verdicts)
+	whole, err := kafka.Settled(t.Context(), &s.topics, s.topics.Verdicts, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func (s *stack) asTold(t *testing.T, bundles map[string]*scorer.Bundle) map[stri
 	t.Helper()
 	read := func(topic string, each func(*kafka.Record) error) {
 		t.Helper()
-		whole, err := kafka.Whole(t.Context(), &s.topics, topic)
+		whole, err := kafka.Settled(t.Context(), &s.topics, topic, patience)
 		if err == nil {
 			err = kafka.Read(t.Context(), &s.topics, topic, whole, each)
 		}
