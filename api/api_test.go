@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,6 +259,28 @@ func TestWhatWasNotPublishedMayBeSentAgain(t *testing.T) {
 		o.err = nil
 		if resp, data := post(t, server.URL+"/predict", "", example(t, 0)); resp.StatusCode != 200 {
 			t.Errorf("again after %v: %d %s", c.err, resp.StatusCode, data)
+		}
+	}
+}
+
+// Who hears that it failed, and sends it again at once, is not told the same again.
+func TestWhatFailedIsForgottenBeforeAnybodyHearsOfIt(t *testing.T) {
+	r := newRecent(10)
+	for range 20_000 {
+		a, _ := r.begin("a")
+		again := make(chan bool, 1)
+		go func() {
+			<-a.done
+			b, first := r.begin("a")
+			if first {
+				r.end(b, producer.Reply{}, producer.ErrBusy)
+			}
+			again <- first
+		}()
+		runtime.Gosched()
+		r.end(a, producer.Reply{}, producer.ErrUnreachable)
+		if !<-again {
+			t.Fatal("it is not published again")
 		}
 	}
 }

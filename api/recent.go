@@ -50,16 +50,17 @@ func (r *recent) begin(id string) (a *asked, first bool) {
 	return a, true
 }
 
-// end says what became of it. One that was not published, or of which nobody knows, is forgotten: it may be sent again.
+// end says what became of it. One that was not published, or of which nobody knows, is forgotten, and before anybody hears of it: it may be sent again.
 func (r *recent) end(a *asked, reply producer.Reply, err error) {
 	a.reply, a.err = reply, err
-	close(a.done)
-	if err != nil || r.most == 0 {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if e, ok := r.byID[a.id]; ok && e.Value.(*asked) == a {
-			r.drop(e)
-		}
+	defer close(a.done)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil && r.most > 0 {
+		return
+	}
+	if e, ok := r.byID[a.id]; ok && e.Value.(*asked) == a {
+		r.drop(e)
 	}
 }
 
