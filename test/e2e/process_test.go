@@ -148,7 +148,7 @@ func (p *process) restart(t *testing.T) {
 	}
 	select {
 	case <-ended:
-	case <-time.After(time.Minute):
+	case <-time.After(30 * time.Second):
 		t.Fatal("it does not end")
 	}
 }
@@ -163,7 +163,7 @@ func (p *process) stop() (code int, took time.Duration) {
 	cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-ended:
-	case <-time.After(time.Minute): // ten seconds are promised
+	case <-time.After(20 * time.Second): // ten are promised; who takes longer ends with another code
 		cmd.Process.Kill()
 		<-ended
 	}

@@ -123,7 +123,7 @@ func (p *Process) runs() bool {
 }
 
 // stopLimit is the promise of a graceful stop, ten seconds, with something for a busy machine.
-const stopLimit = 60 * time.Second
+const stopLimit = 20 * time.Second
 
 // Stop asks the process to end, and says how that went; again has the next life begin.
 func (p *Process) Stop(again bool) error {
