@@ -22,6 +22,7 @@ import (
 	"github.com/mlmonitor/mlmonitor/app"
 	"github.com/mlmonitor/mlmonitor/kafka"
 	"github.com/mlmonitor/mlmonitor/schemas"
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 // TestTransactionsAreDecidedOverHTTP: two API instances, two scorers, the audit. Clients ask, and ask again until they have a verdict, while scorers and APIs are killed. Each gets a verdict that stands on
@@ -33,12 +34,12 @@ func TestTransactionsAreDecidedOverHTTP(t *testing.T) {
 	var scorers, apis []*process
 	var urls []string
 	for i := range 2 {
-		scorers = append(scorers, s.score(t, fmt.Sprintf("score-%d", i), freePort(t)))
-		port := freePort(t)
-		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000", "API_TIMEOUT=30s")))
+		scorers = append(scorers, s.score(t, fmt.Sprintf("score-%d", i), rig.FreePort(t)))
+		port := rig.FreePort(t)
+		apis = append(apis, supervise(t, "api", fmt.Sprintf("api-%d", i), rig.FreePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port), "API_CLIENT_RATE=100000", "API_TIMEOUT=30s")))
 		urls = append(urls, fmt.Sprintf("http://127.0.0.1:%d", port))
 	}
-	s.audit(t, "audit-1", freePort(t)).becomesReady(t)
+	s.audit(t, "audit-1", rig.FreePort(t)).becomesReady(t)
 	for _, p := range append(scorers, apis...) {
 		p.becomesReady(t)
 	}

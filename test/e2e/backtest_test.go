@@ -261,7 +261,7 @@ func TestABacktestIsAskedForBeforeAPromotion(t *testing.T) {
 		mustRun(t, env, "model", "push", folder)
 	}
 	mustRun(t, env, "model", "promote", "1", "--force", "--by", "ann", "--why", "the first")
-	one := supervise(t, "score", "backtest", freePort(t), env)
+	one := supervise(t, "score", "backtest", rig.FreePort(t), env)
 	one.becomesReady(t)
 	mustRun(t, s.env, "produce", "--count", "5000", "--customers", "200", "--malformed", "0.01")
 	eventually(t, "all is answered", func() bool {

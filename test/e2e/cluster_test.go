@@ -49,7 +49,7 @@ func TestALostClusterIsReplaced(t *testing.T) {
 		"BUNDLE_DIR=sample", "DATABASE_URL=" + s.db.WriterURL}
 	start := func(names []string) []*process {
 		env := append(secure[:len(secure):len(secure)], names...)
-		return []*process{supervise(t, "score", "score-0", freePort(t), env), supervise(t, "audit", "audit-0", freePort(t), env)}
+		return []*process{supervise(t, "score", "score-0", rig.FreePort(t), env), supervise(t, "audit", "audit-0", rig.FreePort(t), env)}
 	}
 	roles := start(nil)
 	for _, p := range roles {
@@ -191,7 +191,7 @@ func TestALostClusterIsReplaced(t *testing.T) {
 // TestRolesRunOnIntoAnotherCluster: who makes the topics under their names of before, while everything runs, has scorers that answer what comes there, each once, and an audit that says why it writes nothing.
 func TestRolesRunOnIntoAnotherCluster(t *testing.T) {
 	s := newStack(t)
-	score, audit := s.score(t, "score-0", freePort(t)), s.audit(t, "audit-0", freePort(t))
+	score, audit := s.score(t, "score-0", rig.FreePort(t)), s.audit(t, "audit-0", rig.FreePort(t))
 	scored := func(n int64) {
 		t.Helper()
 		eventually(t, fmt.Sprintf("%d inputs are answered, each once", n), func() bool {
@@ -243,7 +243,7 @@ func TestAGroupIsPutBackWhereItWas(t *testing.T) {
 		eventually(t, "the group is deleted", func() bool { _, err := adm.DeleteGroup(t.Context(), group); return err == nil })
 	}
 
-	score := s.score(t, "score-0", freePort(t))
+	score := s.score(t, "score-0", rig.FreePort(t))
 	s.produce(t, 0, 200)
 	scored(200)
 	b.run("deploy/backup/backup.sh init && deploy/backup/backup.sh kafka && deploy/backup/restore.sh kafka older")
@@ -255,14 +255,14 @@ func TestAGroupIsPutBackWhereItWas(t *testing.T) {
 	for _, lost := range []struct{ what, run string }{{"no offsets", "true"}, {"those of an older backup", "deploy/backup/restore.sh offsets older " + group}} {
 		forget()
 		b.run(lost.run)
-		score = s.score(t, "score-0", freePort(t))
+		score = s.score(t, "score-0", rig.FreePort(t))
 		eventually(t, "a scorer with "+lost.what+" does not believe them", func() bool { _, text := score.ready(); return strings.Contains(text, "behind what is answered") })
 		score.stop()
 		scored(300)
 	}
 	forget()
 	b.run("deploy/backup/restore.sh offsets latest " + group)
-	score = s.score(t, "score-0", freePort(t))
+	score = s.score(t, "score-0", rig.FreePort(t))
 	score.becomesReady(t)
 	s.produce(t, 300, 100)
 	scored(400)

@@ -30,7 +30,7 @@ func TestEveryPanelHasAnAnswer(t *testing.T) {
 		}
 		rules[filepath.Base(path)] = scaledDown.Replace(string(text))
 	}
-	port := freePort(t)
+	port := rig.FreePort(t)
 	target := []string{fmt.Sprintf("127.0.0.1:%d", port)}
 	prometheus := rig.Monitoring(t, map[string][]string{"mlmonitor-score": target, "mlmonitor-audit": target}, rules, "http://127.0.0.1:9/")
 	demo := exec.CommandContext(t.Context(), binary, "demo", "--dir", t.TempDir(), "--rate", "1000", "--malformed", "0.002")

@@ -60,9 +60,9 @@ func TestEverythingComesBack(t *testing.T) {
 	list := mustRun(t, append(models, "MODEL_CACHE_DIR="+t.TempDir()), "model", "list", "--json")
 	start := func(name string) (all []*process) {
 		for i := range 2 {
-			all = append(all, supervise(t, "score", fmt.Sprintf("score-%d", i), freePort(t), append(models, "MODEL_CACHE_DIR="+filepath.Join(t.TempDir(), name))))
+			all = append(all, supervise(t, "score", fmt.Sprintf("score-%d", i), rig.FreePort(t), append(models, "MODEL_CACHE_DIR="+filepath.Join(t.TempDir(), name))))
 		}
-		return append(all, s.audit(t, "audit-0", freePort(t)))
+		return append(all, s.audit(t, "audit-0", rig.FreePort(t)))
 	}
 	roles := start("first")
 	for _, p := range roles {

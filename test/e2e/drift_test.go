@@ -154,7 +154,7 @@ func moreOfOneShop(line []byte, rng *rand.Rand) []byte {
 // drifts is named, how soon is logged, and nothing else is; it is over when it is over; and a report of the topic says the same as the counters.
 func TestDriftIsAlertedOnRealParts(t *testing.T) {
 	s := newStack(t)
-	ports := []int{freePort(t), freePort(t)}
+	ports := []int{rig.FreePort(t), rig.FreePort(t)}
 	for i, port := range ports {
 		s.score(t, fmt.Sprintf("drift-%d", i), port, "DRIFT_HOP=1h", "DRIFT_WINDOW=24h", "DRIFT_LATENESS=24h")
 	}

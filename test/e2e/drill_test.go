@@ -69,8 +69,8 @@ func TestEachMissingACLIsNamed(t *testing.T) {
 	secure := append(s.env, "KAFKA_BROKERS="+strings.Join(s.kafka.SecureBrokers, ","), "KAFKA_TLS_CA_FILE="+s.kafka.CAFile, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
 		"KAFKA_SASL_USERNAME=app", "KAFKA_SASL_PASSWORD="+s.kafka.AppPassword)
 	roles := map[string]*process{
-		"score": supervise(t, "score", "score-1", freePort(t), secure),
-		"audit": supervise(t, "audit", "audit-1", freePort(t), append(secure, "AUDIT_GROUP="+group+"-audit", "DATABASE_URL="+db.WriterURL)),
+		"score": supervise(t, "score", "score-1", rig.FreePort(t), secure),
+		"audit": supervise(t, "audit", "audit-1", rig.FreePort(t), append(secure, "AUDIT_GROUP="+group+"-audit", "DATABASE_URL="+db.WriterURL)),
 	}
 	for _, p := range roles {
 		p.becomesReady(t)

@@ -58,7 +58,7 @@ func TestRolesOutliveTheirServers(t *testing.T) {
 	if err := errors.Join(s.kafka.Kill(0), s.postgres.Kill()); err != nil {
 		t.Fatal(err)
 	}
-	score, audit := s.score(t, "score-1", freePort(t)), s.audit(t, "audit-1", freePort(t))
+	score, audit := s.score(t, "score-1", rig.FreePort(t)), s.audit(t, "audit-1", rig.FreePort(t))
 	score.unready(t, "refused")
 	audit.unready(t)
 	if err := errors.Join(s.kafka.Restart(0), s.postgres.Restart()); err != nil {
@@ -111,7 +111,7 @@ func TestRolesOutliveTheirServers(t *testing.T) {
 // TestABrokenStreamHaltsAndARestartLetsItThrough sends what the contract refuses: the topic must not drain into the dead letters by itself.
 func TestABrokenStreamHaltsAndARestartLetsItThrough(t *testing.T) {
 	s := sharedStack(t)
-	p := s.score(t, "score-1", freePort(t), "CONSUMER_HALT_RETRY=500ms")
+	p := s.score(t, "score-1", rig.FreePort(t), "CONSUMER_HALT_RETRY=500ms")
 	p.becomesReady(t)
 	s.produce(t, 0, 3000, "--malformed", "1")
 	p.unready(t, "CONSUMER_MAX_DEAD_LETTER_RATIO")
@@ -125,7 +125,7 @@ func TestABrokenStreamHaltsAndARestartLetsItThrough(t *testing.T) {
 	if code, took := p.stop(); code != 0 {
 		t.Errorf("a halted scorer ends on SIGTERM with code %d after %v", code, took)
 	}
-	s.score(t, "score-1", freePort(t), "CONSUMER_MAX_DEAD_LETTER_RATIO=1").becomesReady(t)
+	s.score(t, "score-1", rig.FreePort(t), "CONSUMER_MAX_DEAD_LETTER_RATIO=1").becomesReady(t)
 	eventually(t, "every input is answered", func() bool {
 		found, err = app.Reconcile(t.Context(), &s.topics)
 		return err == nil && found.Exact() && found.DeadLetters == 3000
@@ -140,7 +140,7 @@ func TestABrokenStreamHaltsAndARestartLetsItThrough(t *testing.T) {
 func TestScoreSaysWhatIsMissing(t *testing.T) {
 	s := sharedStack(t)
 	env := []string{"KAFKA_TOPIC_TRANSACTIONS=" + s.topics.Transactions + ".new"}
-	p := s.score(t, "score-1", freePort(t), env...)
+	p := s.score(t, "score-1", rig.FreePort(t), env...)
 	p.unready(t, "mlmonitor topics")
 	if _, err := run(t, append(s.env, env...), "topics", "--check"); err == nil || !strings.Contains(err.Error(), "do not exist") {
 		t.Errorf("topics --check: %v", err)
@@ -160,7 +160,7 @@ func TestARefusalEndsTheProcessAndNamesTheVariable(t *testing.T) {
 	server := rig.Kafka(t, 1)
 	secure := func(more ...string) []string {
 		return append([]string{"KAFKA_BROKERS=" + strings.Join(server.SecureBrokers, ","), "KAFKA_TLS_CA_FILE=" + server.CAFile, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
-			"KAFKA_SASL_USERNAME=admin", "KAFKA_SASL_PASSWORD=not-this-one", "BUNDLE_DIR=sample", "OPS_PORT=" + fmt.Sprint(freePort(t))}, more...)
+			"KAFKA_SASL_USERNAME=admin", "KAFKA_SASL_PASSWORD=not-this-one", "BUNDLE_DIR=sample", "OPS_PORT=" + fmt.Sprint(rig.FreePort(t))}, more...)
 	}
 	for variable, env := range map[string][]string{
 		"KAFKA_SASL_PASSWORD": secure(),
@@ -182,14 +182,14 @@ func TestARefusalEndsTheProcessAndNamesTheVariable(t *testing.T) {
 // TestTwoProcessesDoNotShareAnInstance: the one that was there first ends and says why; the other goes on.
 func TestTwoProcessesDoNotShareAnInstance(t *testing.T) {
 	s := sharedStack(t)
-	first := s.score(t, "same", freePort(t))
+	first := s.score(t, "same", rig.FreePort(t))
 	first.becomesReady(t)
 	s.produce(t, 0, 100)
 	first.mu.Lock()
 	first.quit = true // no supervisor: it would come back and take over in turn
 	ended := first.ended
 	first.mu.Unlock()
-	second := s.score(t, "same", freePort(t))
+	second := s.score(t, "same", rig.FreePort(t))
 	second.becomesReady(t)
 	select {
 	case <-ended:

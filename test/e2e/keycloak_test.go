@@ -23,11 +23,11 @@ var realm string
 // TestKeycloakSaysWhoMayDoWhat: services by client credentials, people by the page's login in a real browser.
 func TestKeycloakSaysWhoMayDoWhat(t *testing.T) {
 	s := newStack(t)
-	s.score(t, "score-0", freePort(t)).becomesReady(t)
-	port := freePort(t)
+	s.score(t, "score-0", rig.FreePort(t)).becomesReady(t)
+	port := rig.FreePort(t)
 	origin := fmt.Sprintf("http://127.0.0.1:%d", port)
 	issuer := rig.Keycloak(t, realm, origin+"/login/callback")
-	server := supervise(t, "api", "api-0", freePort(t), append(s.env, "API_OIDC_ISSUER="+issuer, "API_OIDC_CLIENT_ID=page", "API_PUBLIC_URL="+origin, "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port)))
+	server := supervise(t, "api", "api-0", rig.FreePort(t), append(s.env, "API_OIDC_ISSUER="+issuer, "API_OIDC_CLIENT_ID=page", "API_PUBLIC_URL="+origin, "API_DATABASE_URL="+s.db.ReaderURL, fmt.Sprintf("API_PORT=%d", port)))
 	server.becomesReady(t)
 
 	b, err := scorer.LoadBundle(bundles.Sample(), scorer.Auto)

@@ -64,7 +64,7 @@ func TestModelsAreSwappedOnRealParts(t *testing.T) {
 
 	var scorers []*process
 	for i := range 2 {
-		p := supervise(t, "score", fmt.Sprintf("models-%d", i), freePort(t), append(env, "MODEL_CACHE_DIR="+t.TempDir()))
+		p := supervise(t, "score", fmt.Sprintf("models-%d", i), rig.FreePort(t), append(env, "MODEL_CACHE_DIR="+t.TempDir()))
 		scorers = append(scorers, p)
 	}
 	for _, p := range scorers {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 // axe is axe-core, which test/run.sh installs.
@@ -29,10 +31,10 @@ func TestPeopleSeeWhatIsGoingOn(t *testing.T) {
 	b := newBrowser(t)
 	rules := axe(t)
 	s := newStack(t)
-	score := s.score(t, "score-0", freePort(t))
-	port := freePort(t)
-	server := supervise(t, "api", "api-0", freePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=60s", fmt.Sprintf("API_PORT=%d", port)))
-	audit := s.audit(t, "audit-0", freePort(t))
+	score := s.score(t, "score-0", rig.FreePort(t))
+	port := rig.FreePort(t)
+	server := supervise(t, "api", "api-0", rig.FreePort(t), append(s.env, "API_AUTH=off", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=60s", fmt.Sprintf("API_PORT=%d", port)))
+	audit := s.audit(t, "audit-0", rig.FreePort(t))
 	for _, p := range []*process{score, server, audit} {
 		p.becomesReady(t)
 	}

@@ -38,7 +38,7 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 	}
 	secure := append(s.env, "KAFKA_BROKERS="+strings.Join(s.kafka.SecureBrokers, ","), "KAFKA_TLS_CA_FILE="+s.kafka.CAFile, "KAFKA_SASL_MECHANISM=SCRAM-SHA-512",
 		"KAFKA_SASL_USERNAME=app", "KAFKA_SASL_PASSWORD="+s.kafka.AppPassword)
-	score := supervise(t, "score", "score-1", freePort(t), append(secure, "SCORE_MEMBERS=2"))
+	score := supervise(t, "score", "score-1", rig.FreePort(t), append(secure, "SCORE_MEMBERS=2"))
 	score.unready(t, "AUTHORIZATION_FAILED")
 	allow(kadm.NewACLs().Topics(s.topics.Transactions).Operations(kadm.OpRead))
 	allow(kadm.NewACLs().Topics(s.topics.Verdicts, s.topics.DeadLetters).Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs))
@@ -48,7 +48,7 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 	score.becomesReady(t)
 	allow(kadm.NewACLs().Topics(s.topics.Verdicts).Operations(kadm.OpRead))
 	allow(kadm.NewACLs().Groups(group + "-audit").Operations(kadm.OpRead))
-	supervise(t, "audit", "audit-1", freePort(t), append(secure, "AUDIT_GROUP="+group+"-audit", "DATABASE_URL="+db.WriterURL)).becomesReady(t)
+	supervise(t, "audit", "audit-1", rig.FreePort(t), append(secure, "AUDIT_GROUP="+group+"-audit", "DATABASE_URL="+db.WriterURL)).becomesReady(t)
 	s.produce(t, 0, 300, "--malformed", "0.1")
 	eventually(t, "every input is answered, and audited", func() bool {
 		found, err := app.Reconcile(t.Context(), &s.topics)
@@ -95,8 +95,8 @@ func TestTheDocumentedACLsAreEnough(t *testing.T) {
 
 	allow(kadm.NewACLs().Topics(s.topics.Transactions).Operations(kadm.OpWrite))
 	allow(kadm.NewACLs().Topics(s.topics.Replies).Operations(kadm.OpRead))
-	port := freePort(t)
-	supervise(t, "api", "api-1", freePort(t), append(secure, "API_AUTH=off", fmt.Sprintf("API_PORT=%d", port), "API_DATABASE_URL="+db.ReaderURL)).becomesReady(t)
+	port := rig.FreePort(t)
+	supervise(t, "api", "api-1", rig.FreePort(t), append(secure, "API_AUTH=off", fmt.Sprintf("API_PORT=%d", port), "API_DATABASE_URL="+db.ReaderURL)).becomesReady(t)
 	for _, path := range []string{"/verdicts?limit=1", "/verdicts.csv?limit=1", "/model/info", "/model/history", "/drift/status", "/dead-letters", "/replicas"} {
 		if code, body := fetch(t, fmt.Sprintf("http://127.0.0.1:%d%s", port, path)); code != 200 || len(body) < 50 {
 			t.Errorf("%s: %d %s", path, code, body)

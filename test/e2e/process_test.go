@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -215,17 +214,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-// listenOnce gives an address that was free a moment ago.
-func listenOnce(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // fetch gets a page.

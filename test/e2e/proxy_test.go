@@ -25,13 +25,13 @@ import (
 // answered with a verdict.
 func TestARollingRestartFailsNoRequest(t *testing.T) {
 	s := newStack(t)
-	s.score(t, "score-0", freePort(t)).becomesReady(t)
-	s.audit(t, "audit-0", freePort(t)).becomesReady(t)
+	s.score(t, "score-0", rig.FreePort(t)).becomesReady(t)
+	s.audit(t, "audit-0", rig.FreePort(t)).becomesReady(t)
 	var replicas []*process
 	var addresses []string
 	for i := range 3 {
-		port := freePort(t)
-		p := supervise(t, "api", fmt.Sprintf("api-%d", i), freePort(t), append(s.env, "API_AUTH=off", "API_TRUSTED_PROXIES=127.0.0.0/8", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=25s", fmt.Sprintf("API_PORT=%d", port)))
+		port := rig.FreePort(t)
+		p := supervise(t, "api", fmt.Sprintf("api-%d", i), rig.FreePort(t), append(s.env, "API_AUTH=off", "API_TRUSTED_PROXIES=127.0.0.0/8", "API_DATABASE_URL="+s.db.ReaderURL, "API_TIMEOUT=25s", fmt.Sprintf("API_PORT=%d", port)))
 		replicas = append(replicas, p)
 		addresses = append(addresses, fmt.Sprintf("127.0.0.1:%d", port))
 	}

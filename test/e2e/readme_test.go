@@ -54,7 +54,7 @@ func TestTheReadmeRunsAsItIsWritten(t *testing.T) {
 			env = append(env, "KAFKA_BROKERS="+strings.Join(s.kafka.Brokers, ","))
 			continue
 		}
-		port := freePort(t)
+		port := rig.FreePort(t)
 		c := &shellCommand{line: line, dir: dir, env: append(env[:len(env):len(env)], fmt.Sprintf("OPS_PORT=%d", port))}
 		switch {
 		case regexp.MustCompile(`mlmonitor (score|audit)$`).MatchString(line):
@@ -75,7 +75,7 @@ func TestTheReadmeRunsAsItIsWritten(t *testing.T) {
 		case strings.Contains(line, "mlmonitor model promote 7 "):
 			// Of those whom the registry tells what decides.
 			mustRun(t, registry, "model", "promote", "1", "--force", "--why", "the first")
-			supervise(t, "score", "from-registry", freePort(t), append(registry, "MODEL_POLL_INTERVAL=500ms")).becomesReady(t)
+			supervise(t, "score", "from-registry", rig.FreePort(t), append(registry, "MODEL_POLL_INTERVAL=500ms")).becomesReady(t)
 			c.line, c.env = strings.Replace(line, " 7 ", " 2 --force ", 1), append(c.env, registry...)
 			c.run(t)
 		default:

@@ -31,7 +31,7 @@ import (
 // TestSecretsAreReplacedWhileEverythingRuns: score, audit and API go by TLS and SCRAM, and by the roles of the database over verify-full, with passwords from files. The shipped scripts replace the
 // certificates of Kafka and Postgres, then each password; after either every connection is cut. No process is restarted, nothing is lost, and the old passwords are good for nothing.
 func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
-	told := freePort(t)
+	told := rig.FreePort(t)
 	t.Setenv("KAFKA_SECURE_TOLD", fmt.Sprint(told))
 	s := newStack(t)
 	// Through a proxy connections can be cut while the broker runs.
@@ -68,10 +68,10 @@ func TestSecretsAreReplacedWhileEverythingRuns(t *testing.T) {
 		}
 		secret(role+"_password", parsed.Password)
 	}
-	port := freePort(t)
-	score := supervise(t, "score", "score-0", freePort(t), secure)
-	writer := supervise(t, "audit", "audit-0", freePort(t), append(secure, "DATABASE_URL_FILE="+database["audit"]))
-	server := supervise(t, "api", "api-0", freePort(t), append(secure, "API_AUTH=off", "API_DATABASE_URL_FILE="+database["reader"], fmt.Sprintf("API_PORT=%d", port)))
+	port := rig.FreePort(t)
+	score := supervise(t, "score", "score-0", rig.FreePort(t), secure)
+	writer := supervise(t, "audit", "audit-0", rig.FreePort(t), append(secure, "DATABASE_URL_FILE="+database["audit"]))
+	server := supervise(t, "api", "api-0", rig.FreePort(t), append(secure, "API_AUTH=off", "API_DATABASE_URL_FILE="+database["reader"], fmt.Sprintf("API_PORT=%d", port)))
 	for _, p := range []*process{score, writer, server} {
 		p.becomesReady(t)
 	}
@@ -345,7 +345,7 @@ func TestAScorerTakesAnotherPasswordOfMLflow(t *testing.T) {
 		mustRun(t, trainer, "model", "push", dir)
 	}
 	mustRun(t, trainer, "model", "promote", "1", "--force", "--by", "ann", "--why", "the first")
-	score := supervise(t, "score", "score-0", freePort(t), append(reader, "MODEL_CACHE_DIR="+t.TempDir()))
+	score := supervise(t, "score", "score-0", rig.FreePort(t), append(reader, "MODEL_CACHE_DIR="+t.TempDir()))
 	score.becomesReady(t)
 	for _, user := range []string{"scorer", "trainer", "admin"} {
 		cmd := exec.CommandContext(t.Context(), "../../deploy/rotate/mlflow.sh", user, mlflow.Secrets())

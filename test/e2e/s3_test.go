@@ -103,9 +103,9 @@ func TestBackupsGoToAStoreThatSpeaksS3(t *testing.T) {
 // startMinIO gives the address of a store that ends with the test. make test-s3 builds it.
 func startMinIO(t *testing.T) string {
 	t.Helper()
-	address := listenOnce(t)
+	address := fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))
 	var log bytes.Buffer
-	cmd := exec.Command("../../.cache/minio/minio", "server", t.TempDir(), "--address", address, "--console-address", listenOnce(t))
+	cmd := exec.Command("../../.cache/minio/minio", "server", t.TempDir(), "--address", address, "--console-address", fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)))
 	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER=backup", "MINIO_ROOT_PASSWORD=of the test", "MINIO_UPDATE=off")
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

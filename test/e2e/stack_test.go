@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -100,13 +99,4 @@ func TestTheDemoProvesItself(t *testing.T) {
 		}
 		last = s
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	port, err := strconv.Atoi(strings.TrimPrefix(listenOnce(t), "127.0.0.1:"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 // TestTwoVersionsRunTogether: the program of before (MLMONITOR_PREVIOUS) and this one in one group, on one database that this one has migrated, as in a rolling upgrade; then only the one of before, as in a
@@ -22,7 +23,7 @@ func TestTwoVersionsRunTogether(t *testing.T) {
 	writer := append(s.env[:len(s.env):len(s.env)], "DATABASE_URL="+s.db.WriterURL)
 	both := map[string][]*process{}
 	for name, program := range map[string]string{"old": previous, "new": binary} {
-		both[name] = []*process{superviseProgram(t, program, "score", "score-"+name, freePort(t), s.env), superviseProgram(t, program, "audit", "audit-"+name, freePort(t), writer)}
+		both[name] = []*process{superviseProgram(t, program, "score", "score-"+name, rig.FreePort(t), s.env), superviseProgram(t, program, "audit", "audit-"+name, rig.FreePort(t), writer)}
 	}
 	for _, all := range both {
 		for _, p := range all {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +20,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v2"
+
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 var program = filepath.Join(root, ".cache/loki/loki") // make test-loki builds it
@@ -60,19 +61,10 @@ func start(t *testing.T) server {
 	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte("/var/lib/loki"), []byte(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var ports [2]string
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
-		l.Close()
-	}
+	httpPort, grpcPort := strconv.Itoa(rig.FreePort(t)), strconv.Itoa(rig.FreePort(t))
 	var log bytes.Buffer
-	cmd := exec.Command(program, "-config.file="+file, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port="+ports[0],
-		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port="+ports[1])
+	cmd := exec.Command(program, "-config.file="+file, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port="+httpPort,
+		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port="+grpcPort)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -96,7 +88,7 @@ func start(t *testing.T) server {
 			t.Logf("Loki wrote\n%s", log.String())
 		}
 	})
-	s := server{"http://127.0.0.1:" + ports[0]}
+	s := server{"http://127.0.0.1:" + httpPort}
 	for {
 		if response, err := http.Get(s.address + "/ready"); err == nil {
 			response.Body.Close()

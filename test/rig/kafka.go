@@ -92,7 +92,7 @@ func startKafka(nodes int, env ...string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(3 * nodes)
+	ports, err := FreePorts(3 * nodes)
 	if err != nil {
 		return nil, err
 	}

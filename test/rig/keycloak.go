@@ -23,7 +23,7 @@ func Keycloak(t T, realm, redirect string) (issuer string) {
 	if err := os.WriteFile(filepath.Join(sc.dir, "realm.json"), []byte(strings.ReplaceAll(realm, "REDIRECT", redirect)), 0o600); err != nil {
 		t.Fatalf("start Keycloak: %v", err)
 	}
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err == nil {
 		err = sc.start(fmt.Sprintf("KEYCLOAK_PORT=%d", ports[0]))
 	}

@@ -26,7 +26,7 @@ func LinkedKafka(t T, nodes int, links []string, via Via, properties ...string) 
 		}
 	}
 	links = append([]string{Peers}, links...)
-	ports, err := freePorts((len(links) + 1) * nodes)
+	ports, err := FreePorts((len(links) + 1) * nodes)
 	fail(err)
 	brokers = map[string][]string{}
 	var listeners, voters strings.Builder

@@ -37,7 +37,7 @@ func startMLflow(t T, secure bool) *Registry {
 			t.Logf("stop MLflow: %v", err)
 		}
 	})
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		t.Fatalf("start MLflow: %v", err)
 	}

@@ -38,7 +38,7 @@ func Monitoring(t T, targets map[string][]string, rules map[string]string, webho
 			t.Logf("stop Prometheus: %v", err)
 		}
 	})
-	ports, err := freePorts(2)
+	ports, err := FreePorts(2)
 	fail(err)
 	fail(os.Mkdir(filepath.Join(sc.dir, "rules"), 0o755))
 	for name, text := range rules {
@@ -151,7 +151,7 @@ func StartAlertmanager(t T, files map[string]string) *Alertmanager {
 		fail(os.MkdirAll(filepath.Dir(path), 0o755))
 		fail(os.WriteFile(path, []byte(text), 0o644))
 	}
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	fail(err)
 	fail(sc.start(fmt.Sprintf("ALERTMANAGER_PORT=%d", ports[0])))
 	return &Alertmanager{URL: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), Log: filepath.Join(sc.dir, "alertmanager.log"), Dir: sc.dir}

@@ -32,7 +32,7 @@ func Nginx(t T, cert, key []byte, grafana string, replicas ...string) *Proxy {
 			t.Logf("stop nginx: %v", err)
 		}
 	})
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	fail(err)
 	p := &Proxy{URL: fmt.Sprintf("https://127.0.0.1:%d", ports[0]), HTTP: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), Grafana: fmt.Sprintf("https://127.0.0.1:%d", ports[2]), dir: sc.dir, script: sc}
 	fail(p.certificate(cert, key))

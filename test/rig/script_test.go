@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,7 +26,7 @@ func TestAServerEndsWithTheProgramThatWantedIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.remove() })
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,21 +98,46 @@ func TestAServerIsNotSkippedSilently(t *testing.T) {
 	}
 }
 
-func TestFreePortsAreFreeAndDiffer(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		n := rapid.IntRange(0, 30).Draw(rt, "n")
-		ports, err := freePorts(n)
+func TestNoPortIsGivenTwice(t *testing.T) {
+	const asks = "MLMONITOR_TEST_CLAIMS" // a port: asked in a process of its own
+	if port, err := strconv.Atoi(os.Getenv(asks)); err == nil {
+		fmt.Println("free:", claim(port))
+		return
+	}
+	inAnother := func(port int) string {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestNoPortIsGivenTwice$")
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", asks, port))
+		out, err := cmd.CombinedOutput()
 		if err != nil {
-			rt.Fatal(err)
+			t.Fatalf("%v\n%s", err, out)
 		}
-		slices.Sort(ports)
-		if len(slices.Compact(slices.Clone(ports))) != n {
-			rt.Errorf("%v are not %d different ports", ports, n)
+		answer, _, _ := strings.Cut(string(out), "\n")
+		return answer
+	}
+	given, err := FreePorts(30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range given {
+		if port < 15000 || port > 31999 || claim(port) {
+			t.Errorf("port %d was given, and is free", port)
 		}
-		if n > 0 && (ports[0] < 15000 || ports[n-1] > 31999) {
-			rt.Errorf("%v are not all between 15000 and 31999", ports)
-		}
-	})
+	}
+	if answer := inAnother(given[0]); answer != "free: false" {
+		t.Errorf("another process finds of a port that was given %q", answer)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if claim(port) {
+		t.Errorf("port %d has a server, and is free", port)
+	}
+	l.Close()
+	if answer := inAnother(port); answer != "free: true" {
+		t.Errorf("another process finds of a free port %q", answer)
+	}
 }
 
 func TestUniqueNamesDifferAndMayNameATopic(t *testing.T) {

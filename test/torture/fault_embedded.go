@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mlmonitor/mlmonitor/app"
+	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 // embeddedKinds hurt the demo, whose broker and database are in its process.
@@ -68,12 +69,12 @@ func embeddedDiskFull(ctx context.Context, a *act) (string, error) {
 func (a *act) demo(ctx context.Context, dir string, more ...string) (stdout []byte, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	ports, err := freePort()
+	ports, err := rig.FreePorts(1)
 	if err != nil {
 		return nil, "", err
 	}
 	cmd := exec.CommandContext(ctx, a.binary, append([]string{"demo", "--dir", dir}, more...)...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("OPS_PORT=%d", ports))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("OPS_PORT=%d", ports[0]))
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	stdout, err = cmd.Output()

@@ -259,12 +259,12 @@ func (w *World) process(name, role string, pages bool, env []string, args ...str
 	p := &Process{Name: name, args: append([]string{w.binary, role}, args...), env: append(env, "INSTANCE_ID="+name), log: filepath.Join(w.dir, name+".log"),
 		onExit: func(p *Process, how string) { w.find("exit", fmt.Sprintf("%s ended by itself: %s", p.Name, how)) }}
 	if pages {
-		port, err := freePort()
+		ports, err := rig.FreePorts(1)
 		if err != nil {
 			return nil, err
 		}
-		p.port = port
-		p.env = append(p.env, fmt.Sprintf("OPS_PORT=%d", port))
+		p.port = ports[0]
+		p.env = append(p.env, fmt.Sprintf("OPS_PORT=%d", p.port))
 	}
 	return p, nil
 }
