@@ -60,8 +60,8 @@ fetch() {
 
 # note makes the archive, from a node that is started and stopped, on ports that tests are not given. Without one everything works, only slower.
 note() {
-  local dir port=$((7000 + RANDOM % 900)) java=(java -cp "$jars/*") KAFKA_LISTENERS='' KAFKA_VOTERS='' KAFKA_PROPERTIES='' KAFKA_SECURE_TOLD=''
-  local KAFKA_PORTS=$port KAFKA_CONTROLLER_PORTS=$((port + 1000)) KAFKA_SECURE=1 KAFKA_SECURE_PORTS=$((port + 2000))
+  local dir port=$((8000 + RANDOM % 600)) java=(java -cp "$jars/*") KAFKA_LISTENERS='' KAFKA_VOTERS='' KAFKA_PROPERTIES='' KAFKA_SECURE_TOLD=''
+  local KAFKA_PORTS=$port KAFKA_CONTROLLER_PORTS=$((port + 600)) KAFKA_SECURE=1 KAFKA_SECURE_PORTS=$((port + 1200))
   local KAFKA_JVM="-Xms384m -Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ArchiveClassesAtExit=$archive.$port"
   dir=$(mktemp -d)
   (prepare "$dir" && launch "$dir" 1 && serving "$dir" 1 && stop "$dir") 2>"$dir/note.log" || { cat "$dir/note.log" >&2 && stop "$dir"; }
