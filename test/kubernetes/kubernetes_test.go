@@ -46,6 +46,7 @@ func (w *workload) serves() bool { return w.job == nil }
 
 // cluster is what kustomize builds, by kind.
 type cluster struct {
+	text       []byte // the whole, in YAML
 	objects    []runtime.Object
 	workloads  []workload
 	services   []core.Service
@@ -65,6 +66,9 @@ func build(t *testing.T, from, name string) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{}
+	if c.text, err = built.AsYaml(); err != nil {
+		return nil, err
+	}
 	for _, r := range built.Resources() {
 		text, err := r.AsYAML()
 		if err != nil {
