@@ -85,16 +85,16 @@ func (m *Models) Current() (*Force, <-chan struct{}) {
 	return m.force, m.changed
 }
 
-// adopt takes what is in force now, before a transaction begins; true when another bundle decides, if for a share of the keys.
-func (s *session) adopt() bool {
+// adopt takes what is in force now, before a transaction begins.
+func (s *session) adopt() {
 	next, _ := s.models.Current()
 	before := s.force
 	if before == next {
-		return false
+		return
 	}
 	s.force = next
 	if before != nil && before.decidesAs(next) {
-		return false
+		return
 	}
 	previous := ""
 	if before != nil {
@@ -109,7 +109,6 @@ func (s *session) adopt() bool {
 	s.metrics.force(next)
 	s.answers = newAnswers(s.topics, next, s.shelf, s.replies)
 	s.announcement = announcement{reason: next.Reason, previous: previous}
-	return true
 }
 
 // announcement is what the topic of models is told of the bundle that the session has adopted.
@@ -167,9 +166,10 @@ func (a *announcement) announced() {
 	}
 }
 
-// report says that this member has another bundle, where there is nothing to score: in a transaction of its own, which claims nothing of any partition.
+// report says which bundle this member has, where there is nothing to score: in a transaction of its own, which claims nothing of any partition.
 func (s *session) report(ctx context.Context) error {
 	if s.topics.Models == "" {
+		s.announcement.reported = true
 		return nil
 	}
 	<-s.ended

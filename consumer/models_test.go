@@ -168,9 +168,9 @@ func anIdleMemberTellsOfASwap(t *testing.T, c *cluster) {
 	}
 }
 
-// aPromotionWaitsForTheFirstScorer: who promotes before anybody scores is told so, and is done when they do.
+// aPromotionWaitsForTheFirstScorer: who promotes before anybody scores is told so, and is done when somebody has the bundle, if without an input.
 func aPromotionWaitsForTheFirstScorer(t *testing.T, c *cluster) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	nobody, done := make(chan []string, 100), make(chan error, 1)
 	go func() {
@@ -180,16 +180,8 @@ func aPromotionWaitsForTheFirstScorer(t *testing.T, c *cluster) {
 		t.Errorf("it waits for %v", missing)
 	}
 	c.start(t, c.config("a"), version(t, 1))
-	for n := uint64(0); ; n += 100 { // so many that each member has some
-		c.send(t, n, 100, 0)
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Error(err)
-			}
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
+	if err := <-done; err != nil { // though nothing was scored
+		t.Error(err)
 	}
 }
 

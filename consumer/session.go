@@ -73,10 +73,10 @@ func (s *session) run(ctx, work context.Context) error {
 		if err := s.gather(ctx); err != nil {
 			return err
 		}
-		swapped := s.adopt()
+		s.adopt()
 		s.adoptChallenger(ctx)
 		if s.batch.polled == 0 {
-			if swapped {
+			if !s.announcement.reported && ctx.Err() == nil {
 				if err := s.report(work); err != nil {
 					return err
 				}
@@ -130,13 +130,21 @@ func (s *session) gather(ctx context.Context) error {
 	return nil
 }
 
-// wait polls until there are records, or another bundle is in force: that is told also where nothing is to be scored; or until it is known whether a challenger is admitted.
+// reportAfter is how long a member that has not said yet which bundle it has waits for an input, whose transaction would say it.
+const reportAfter = time.Second
+
+// wait polls until there are records, or another bundle is in force or unreported: that is told also where nothing is to be scored; or until it is known whether a challenger is
+// admitted.
 func (s *session) wait(ctx context.Context) error {
 	now, changed := s.models.Current()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if now != s.force {
 		stop()
+	}
+	if !s.announcement.reported {
+		unreported := time.AfterFunc(reportAfter, stop)
+		defer unreported.Stop()
 	}
 	var admitted chan struct{} // nil: never
 	if s.admission != nil {
