@@ -47,6 +47,7 @@ type member struct {
 	progress atomic.Int64 // when a transaction last committed, or the client was made; Unix nanoseconds
 	answered atomic.Bool  // a transaction has committed in this life of the client
 	behind   atomic.Int64 // inputs of this member's partitions not answered yet, as last measured
+	told     deciders     // the last that the topic of models was told of, in any life of the client
 
 	mu       sync.Mutex // guards what follows: readiness asks for it
 	notReady error      // nil while it runs

@@ -39,6 +39,20 @@ func (f *Force) decidesAs(g *Force) bool {
 	return f.Champion == g.Champion && (a == nil) == (b == nil) && (a == nil || *a == *b)
 }
 
+// deciders are those of a Force, without the bundles themselves: who was told of them need not hold them in memory.
+type deciders struct {
+	champion schemas.BundleID
+	canary   schemas.Canary // none: it is of no bundle
+}
+
+func (f *Force) deciders() deciders {
+	d := deciders{champion: f.Champion.ID}
+	if c := f.canary(); c != nil {
+		d.canary = *c
+	}
+	return d
+}
+
 // Models says what is in force. It changes between two transactions, never inside one.
 type Models struct {
 	mu         sync.Mutex
@@ -114,7 +128,6 @@ func (s *session) adopt() {
 // announcement is what the topic of models is told of the bundle that the session has adopted.
 type announcement struct {
 	reason, previous string
-	reported         bool           // that this member has the bundle
 	generation       int            // of the assignment that told is of
 	told             map[int32]bool // partitions of which it was said from which offset on the bundle decides
 	pending          []int32        // those of the open transaction
@@ -136,7 +149,7 @@ func (s *session) announce(ctx context.Context) error {
 			a.pending = append(a.pending, run.partition)
 		}
 	}
-	if len(offsets) == 0 && a.reported {
+	if len(offsets) == 0 && s.reported() {
 		return nil
 	}
 	return s.event(ctx, offsets)
@@ -159,19 +172,18 @@ func (s *session) event(ctx context.Context, offsets map[int32]int64) error {
 }
 
 // announced keeps what was said, when its transaction has committed.
-func (a *announcement) announced() {
-	a.reported = true
-	for _, p := range a.pending {
-		a.told[p] = true
+func (s *session) announced() {
+	s.told = s.force.deciders()
+	for _, p := range s.announcement.pending {
+		s.announcement.told[p] = true
 	}
 }
 
+// reported says that the topic of models was told that this member has what it has adopted.
+func (s *session) reported() bool { return s.told == s.force.deciders() || s.topics.Models == "" }
+
 // report says which bundle this member has, where there is nothing to score: in a transaction of its own, which claims nothing of any partition.
 func (s *session) report(ctx context.Context) error {
-	if s.topics.Models == "" {
-		s.announcement.reported = true
-		return nil
-	}
 	<-s.ended
 	if err := s.txn.Begin(); err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
@@ -193,7 +205,7 @@ func (s *session) report(ctx context.Context) error {
 		return fmt.Errorf("end the transaction: %w", err)
 	}
 	s.ended = ending(ctx, s.txn.Client(), s.transactionalID(), endingReply, endingLimit)
-	s.announcement.reported = true
+	s.told = s.force.deciders()
 	return nil
 }
 

@@ -76,7 +76,7 @@ func (s *session) run(ctx, work context.Context) error {
 		s.adopt()
 		s.adoptChallenger(ctx)
 		if s.batch.polled == 0 {
-			if !s.announcement.reported && ctx.Err() == nil {
+			if !s.reported() && ctx.Err() == nil {
 				if err := s.report(work); err != nil {
 					return err
 				}
@@ -142,7 +142,7 @@ func (s *session) wait(ctx context.Context) error {
 	if now != s.force {
 		stop()
 	}
-	if !s.announcement.reported {
+	if !s.reported() {
 		unreported := time.AfterFunc(reportAfter, stop)
 		defer unreported.Stop()
 	}
@@ -211,7 +211,7 @@ func (s *session) answer(ctx context.Context) error {
 	}
 	s.progress.Store(time.Now().UnixNano())
 	s.answered.Store(true)
-	s.announcement.announced()
+	s.announced()
 	s.breaker.add(s.answers.dead)
 	s.count()
 	return nil
