@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,8 +18,6 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-
-	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 // What follows runs services of the file as their containers would, as far as that goes without an engine: their environment and commands, with other paths, addresses and programs, on real servers.
@@ -52,7 +51,7 @@ func newMachine(t *testing.T) *machine {
 	if err := os.Chmod(secrets, 0o755); err != nil { // as a container has them
 		t.Fatal(err)
 	}
-	m := &machine{t: t, p: theProject(t), dir: dir, program: filepath.Join(dir, "mlmonitor"), kafka: []int{rig.FreePort(t), rig.FreePort(t), rig.FreePort(t)}}
+	m := &machine{t: t, p: theProject(t), dir: dir, program: filepath.Join(dir, "mlmonitor"), kafka: freePorts(t, 3)}
 	to := func(i int) string { return fmt.Sprintf("localhost:%d", m.kafka[i]) }
 	m.places = strings.NewReplacer("/run/secrets", secrets, "/var/lib/kafka/data", filepath.Join(dir, "kafka/data"), "://:9092", "://"+to(0), "://:9094", "://"+to(1), "kafka:9092", to(0), "kafka:9094", to(1), "localhost:9094", to(1),
 		"localhost:9093", to(2), "/bundles/sample", "sample", "postgres:5432", "localhost:5432", "/models", filepath.Join(dir, "models"))
@@ -62,6 +61,20 @@ func newMachine(t *testing.T) *machine {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return m
+}
+
+// freePorts holds each port until all are found, so that none is found twice.
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
 }
 
 // environment of a service, and nothing else that would tell the program where to go.
@@ -207,7 +220,7 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 	}
 	start := func(m *machine, role string, settings ...string) (end func()) {
 		t.Helper()
-		ops := rig.FreePort(t)
+		ops := freePorts(t, 1)[0]
 		cmd := exec.CommandContext(t.Context(), m.program, role)
 		cmd.Env = append(append(m.environment(role), "INSTANCE_ID="+role, "OPS_HOST=127.0.0.1", "OPS_PORT="+strconv.Itoa(ops)), settings...)
 		var said strings.Builder
@@ -241,7 +254,7 @@ func TestKafkaOfComposeLetsInWhoHasAName(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	endAudit := start(m.as("audit", map[string]string{"DATABASE_URL_FILE": ""}), "audit", database)
-	port := rig.FreePort(t)
+	port := freePorts(t, 1)[0]
 	endAPI := start(m.as("api", map[string]string{"API_DATABASE_URL_FILE": "", "API_HOST": "127.0.0.1", "API_AUTH": "off", "API_TIMEOUT": "30s", "API_PORT": strconv.Itoa(port)}), "api", "API_"+database)
 	m.mustRun("produce", "--first=300", "--count=1", "--out", filepath.Join(m.dir, "event.jsonl"))
 	event, err := os.ReadFile(filepath.Join(m.dir, "event.jsonl"))
@@ -379,7 +392,7 @@ func (m *machine) runAs(service string, words ...string) (string, error) {
 func TestPostgresOfComposeTakesNobodyInClear(t *testing.T) {
 	m := newMachine(t)
 	script, dir := filepath.Join(root, "test/stack/postgres.sh"), filepath.Join(m.dir, "server")
-	port := rig.FreePort(t)
+	port := freePorts(t, 1)[0]
 	server := func(verb string) {
 		t.Helper()
 		cmd := exec.Command(script, verb, dir)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,8 +21,6 @@ import (
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v2"
-
-	"github.com/mlmonitor/mlmonitor/test/rig"
 )
 
 var program = filepath.Join(root, ".cache/loki/loki") // make test-loki builds it
@@ -61,10 +60,22 @@ func start(t *testing.T) server {
 	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte("/var/lib/loki"), []byte(dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	httpPort, grpcPort := strconv.Itoa(rig.FreePort(t)), strconv.Itoa(rig.FreePort(t))
+	var ports [2]string
+	var held []net.Listener // so that none is found twice
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ports[i], _ = net.SplitHostPort(l.Addr().String())
+		held = append(held, l)
+	}
+	for _, l := range held {
+		l.Close()
+	}
 	var log bytes.Buffer
-	cmd := exec.Command(program, "-config.file="+file, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port="+httpPort,
-		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port="+grpcPort)
+	cmd := exec.Command(program, "-config.file="+file, "-server.http-listen-address=127.0.0.1", "-server.http-listen-port="+ports[0],
+		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port="+ports[1])
 	cmd.Stdout, cmd.Stderr = &log, &log
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -88,7 +99,7 @@ func start(t *testing.T) server {
 			t.Logf("Loki wrote\n%s", log.String())
 		}
 	})
-	s := server{"http://127.0.0.1:" + httpPort}
+	s := server{"http://127.0.0.1:" + ports[0]}
 	for {
 		if response, err := http.Get(s.address + "/ready"); err == nil {
 			response.Body.Close()
