@@ -3,7 +3,7 @@
 #   secrets.sh DIR
 # What is there stays: Postgres and MLflow took the passwords when their data was made, and would not know new ones. The certificates of Kafka, Postgres and MLflow are good for two years, and
 # made anew within their last 21 days, each by the authority in the directory of its name. Who has an authority removes that directory, and puts the files of its name into DIR: NAME_ca and NAME_tls_crt, NAME_tls_key
-# (Kafka: NAME_tls_pem).
+# (Kafka: kafka_tls_pem, and kafka_admin_pem of who may do all there).
 set -euo pipefail
 umask 077
 dir=${1:?usage: secrets.sh DIR}
@@ -35,13 +35,19 @@ url() {
 
 # certificate NAME USAGE FILES SERVER...: a server's, by an authority of its own: so nobody else's certificate passes for it
 certificate() {
-  local name=$1 usage=$2 pairs=$3 pair
+  local name=$1 usage=$2 pairs=$3
   shift 3
   [ -d "$dir/$name" ] || [ ! -s "$dir/${name}_ca" ] || return 0
   DAYS=730 USAGE=$usage "$(dirname "$0")/../certs/certs.sh" "$dir/$name" "$@"
-  for pair in $pairs; do
-    cmp -s "$dir/$name/${pair#*=}" "$dir/${name}_${pair%=*}" || rm -f "$dir/${name}_${pair%=*}"
-    keep "${name}_${pair%=*}" cat "$dir/$name/${pair#*=}"
+  place "$dir/$name" "$name" "$pairs"
+}
+
+# place DIRECTORY NAME FILES: makes secrets of the files of a certificate, instead of those of the one before
+place() {
+  local pair
+  for pair in $3; do
+    cmp -s "$1/${pair#*=}" "$dir/$2_${pair%=*}" || rm -f "$dir/$2_${pair%=*}"
+    keep "$2_${pair%=*}" cat "$1/${pair#*=}"
   done
 }
 
@@ -56,6 +62,10 @@ for user in score audit api replay produce operate; do keep "kafka_${user}_passw
 for user in admin scorer trainer; do keep "mlflow_${user}_password" random; done
 keep mlflow_secret_key random
 certificate kafka serverAuth,clientAuth 'ca=ca.crt tls_pem=tls.pem' kafka kafka-2 kafka-3
+if [ -d "$dir/kafka" ]; then # who makes topics and users: the brokers' authority vouches for him too, but he is no broker
+  AUTHORITY=$dir/kafka DAYS=730 USAGE=clientAuth "$(dirname "$0")/../certs/certs.sh" "$dir/kafka/admin" admin
+  place "$dir/kafka/admin" kafka_admin pem=tls.pem
+fi
 for name in postgres mlflow; do certificate "$name" serverAuth 'ca=ca.crt tls_crt=tls.crt tls_key=tls.key' "$name"; done
 keep airflow_passwords printf '{"admin": "%s"}\n' "$(random)"
 # Others give these: until they are there, alerts stay with Alertmanager.

@@ -85,8 +85,8 @@ func TestSecretsAreFilesThatOnlyThoseWhoNeedThemGet(t *testing.T) {
 		t.Error(fault)
 	}
 	for service, secrets := range map[string][]string{
-		"kafka": {"kafka_ca", "kafka_tls_pem"}, "topics": {"kafka_ca", "kafka_tls_pem"},
-		"kafka-users": {"kafka_ca", "kafka_tls_pem", "kafka_score_password", "kafka_audit_password", "kafka_api_password", "kafka_replay_password", "kafka_produce_password", "kafka_operate_password"},
+		"kafka": {"kafka_ca", "kafka_tls_pem"}, "topics": {"kafka_ca", "kafka_admin_pem"},
+		"kafka-users": {"kafka_ca", "kafka_admin_pem", "kafka_score_password", "kafka_audit_password", "kafka_api_password", "kafka_replay_password", "kafka_produce_password", "kafka_operate_password"},
 		"operate":     {"kafka_ca", "kafka_operate_password", "reader_url", "postgres_ca", "mlflow_ca", "mlflow_trainer_password"},
 		"postgres":    {"postgres_password", "owner_password", "audit_password", "reader_password", "postgres_tls_crt", "postgres_tls_key"},
 		"migrate":     {"owner_url", "postgres_ca"}, "audit": {"kafka_ca", "kafka_audit_password", "audit_url", "postgres_ca"}, "produce": {"kafka_ca", "kafka_produce_password"},

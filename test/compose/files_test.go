@@ -122,6 +122,27 @@ func holdCertificates(t *testing.T, dir string) {
 	}
 }
 
+// holdAdministrator looks whether brokers take who makes topics and users, and nobody takes him for a broker.
+func holdAdministrator(t *testing.T, dir string) {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "kafka_admin_pem"), filepath.Join(dir, "kafka_admin_pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if ca, err := os.ReadFile(filepath.Join(dir, "kafka_ca")); err != nil || !roots.AppendCertsFromPEM(ca) {
+		t.Fatalf("kafka_ca: %v", err)
+	}
+	for usage, may := range map[x509.ExtKeyUsage]bool{x509.ExtKeyUsageClientAuth: true, x509.ExtKeyUsageServerAuth: false} {
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{usage}}); (err == nil) != may {
+			t.Errorf("the administrator's certificate, for usage %v: %v", usage, err)
+		}
+	}
+	if name := pair.Leaf.Subject.String(); name != "CN=admin" {
+		t.Errorf("the administrator is %s", name)
+	}
+}
+
 func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "secrets")
 	makeSecrets(t, dir)
@@ -152,6 +173,7 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 		}
 	}
 	holdCertificates(t, dir)
+	holdAdministrator(t, dir)
 	passwords := map[string]bool{}
 	for name, text := range found {
 		if !strings.HasSuffix(name, "_password") {
@@ -196,7 +218,7 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	if err := os.Rename(kept, kept+".kept"); err != nil {
 		t.Fatal(err)
 	}
-	if makeSecrets(t, dir); read("kafka_ca") != found["kafka_ca"] || read("kafka_tls_pem") != found["kafka_tls_pem"] {
+	if makeSecrets(t, dir); read("kafka_ca") != found["kafka_ca"] || read("kafka_tls_pem") != found["kafka_tls_pem"] || read("kafka_admin_pem") != found["kafka_admin_pem"] {
 		t.Error("there is another authority of Kafka")
 	}
 	renew := exec.CommandContext(t.Context(), filepath.Join(root, "deploy/compose/secrets.sh"), dir)
@@ -211,6 +233,10 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 	t.Setenv("RENEW", "1")
 	makeSecrets(t, dir)
 	holdCertificates(t, dir)
+	holdAdministrator(t, dir)
+	if read("kafka_admin_pem") == found["kafka_admin_pem"] {
+		t.Error("the administrator's certificate is the old one")
+	}
 	for _, s := range servers {
 		if read(s.name+"_ca") != found[s.name+"_ca"] || read(s.cert) == found[s.cert] {
 			t.Errorf("the certificate of %s is the old one, or of another authority", s.name)

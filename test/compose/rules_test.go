@@ -126,7 +126,7 @@ func kafkaFaults(p *types.Project) (faults []string) {
 		if strings.Contains(s.Image, "apache/kafka") {
 			for variable, want := range map[string]string{
 				"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CLIENTS:SASL_SSL,PEERS:SSL,CONTROLLER:SSL", "KAFKA_LISTENER_NAME_PEERS_SSL_CLIENT_AUTH": "required", "KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH": "required",
-				"KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_SUPER_USERS": "User:CN=kafka", "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND": "",
+				"KAFKA_AUTHORIZER_CLASS_NAME": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_SUPER_USERS": "User:CN=kafka;User:CN=admin", "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND": "",
 			} {
 				if v := s.Environment[variable]; (v != nil || want != "") && (v == nil || *v != want) {
 					fault("lets in who should not be: %s is not %q", variable, want)
@@ -217,8 +217,8 @@ func TestRulesFindWhatBreaksThem(t *testing.T) {
 		{"'https://127.0.0.1:5000/health'", "'http://127.0.0.1:5000/health'", "without its certificate", mlflowFaults},
 		{"CLIENTS:SASL_SSL", "CLIENTS:SASL_PLAINTEXT", "PROTOCOL_MAP", kafkaFaults},
 		{"KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH: required", "KAFKA_LISTENER_NAME_CONTROLLER_SSL_CLIENT_AUTH: none", "CONTROLLER_SSL_CLIENT_AUTH", kafkaFaults},
-		{"KAFKA_SUPER_USERS: User:CN=kafka", "KAFKA_SUPER_USERS: User:CN=kafka;User:score", "SUPER_USERS", kafkaFaults},
-		{"KAFKA_SUPER_USERS: User:CN=kafka", "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND: \"true\"\n      KAFKA_SUPER_USERS: User:CN=kafka", "EVERYONE", kafkaFaults},
+		{"KAFKA_SUPER_USERS: User:CN=kafka;", "KAFKA_SUPER_USERS: User:CN=kafka;User:score;", "SUPER_USERS", kafkaFaults},
+		{"KAFKA_SUPER_USERS: User:CN=kafka;", "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND: \"true\"\n      KAFKA_SUPER_USERS: User:CN=kafka;", "EVERYONE", kafkaFaults},
 		{"KAFKA_AUTHORIZER_CLASS_NAME: org.apache.kafka.metadata.authorizer.StandardAuthorizer", "KAFKA_NUM_IO_THREADS: 8", "AUTHORIZER", kafkaFaults},
 		{"KAFKA_BROKERS: kafka:9092\n  KAFKA_TLS_CA_FILE: /run/secrets/kafka_ca", "KAFKA_BROKERS: kafka:9092", "in clear", kafkaFaults},
 		{"KAFKA_SASL_PASSWORD_FILE: /run/secrets/kafka_audit_password", "LOG_LEVEL: info", "audit: is nobody", kafkaFaults},
