@@ -65,6 +65,9 @@ certificate kafka serverAuth,clientAuth 'ca=ca.crt tls_pem=tls.pem' kafka kafka-
 if [ -d "$dir/kafka" ]; then # who makes topics and users: the brokers' authority vouches for him too, but he is no broker
   AUTHORITY=$dir/kafka DAYS=730 USAGE=clientAuth "$(dirname "$0")/../certs/certs.sh" "$dir/kafka/admin" admin
   place "$dir/kafka/admin" kafka_admin pem=tls.pem
+elif [ ! -s "$dir/kafka_admin_pem" ]; then
+  echo "secrets.sh: $dir/kafka_admin_pem is missing: key and certificate of CN=admin, for clients, by your authority of Kafka" >&2
+  exit 1
 fi
 for name in postgres mlflow; do certificate "$name" serverAuth 'ca=ca.crt tls_crt=tls.crt tls_key=tls.key' "$name"; done
 keep airflow_passwords printf '{"admin": "%s"}\n' "$(random)"

@@ -249,6 +249,12 @@ func TestMakeSecretsMakesEachOnceAndOnlyForItsOwner(t *testing.T) {
 			t.Errorf("somebody's certificate of %s was replaced", s.name)
 		}
 	}
+	if err := os.Remove(filepath.Join(dir, "kafka_admin_pem")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), filepath.Join(root, "deploy/compose/secrets.sh"), dir).CombinedOutput(); err == nil || !strings.Contains(string(out), "kafka_admin_pem is missing") {
+		t.Errorf("of somebody's authority, without the administrator's certificate: %v, %s", err, out)
+	}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if strings.HasPrefix(d.Name(), ".") {
 			t.Errorf("%s was left", path)
