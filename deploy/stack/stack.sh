@@ -61,7 +61,8 @@ up() {
   [ -x "$program" ] || die "$program is missing: make build"
   command -v curl >/dev/null || "$servers/apt.sh" curl
   mkdir -p "$dir"/{run,log,models}
-  KAFKA_PORTS=$base KAFKA_CONTROLLER_PORTS=$((base + 1)) KAFKA_SECURE=1 KAFKA_SECURE_PORTS=$((base + 2)) "$servers/kafka.sh" start "$dir/kafka"
+  KAFKA_PORTS=$base KAFKA_CONTROLLER_PORTS=$((base + 1)) KAFKA_SECURE=1 KAFKA_SECURE_PORTS=$((base + 2)) \
+    KAFKA_PROPERTIES=add.partitions.to.txn.retry.backoff.ms=1 "$servers/kafka.sh" start "$dir/kafka" # as docker-compose.yml says
   chmod 711 "$dir"
   PGPORT=$((base + 3)) "$servers/postgres.sh" start "$dir/postgres"
   MLFLOW_SECURE=1 MLFLOW_PORT=$((base + 4)) "$servers/mlflow.sh" start "$dir/mlflow"
