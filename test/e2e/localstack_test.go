@@ -93,10 +93,13 @@ func TestTheStackRunsWithoutContainers(t *testing.T) {
 	if answer, err := client.Get(fmt.Sprintf("https://localhost:%d/api/2.0/mlflow/registered-models/get?name=fraud-detector", base+4)); err != nil || answer.StatusCode != http.StatusUnauthorized {
 		t.Errorf("MLflow answers who has no login: %v, %v", answer, err)
 	}
-	out, err := exec.Command("bash", "-c", `set -a; . "$1/env"; exec "$0" doctor`, binary, dir).CombinedOutput()
-	if err != nil || !regexp.MustCompile(`(?m)^ok +scorers .*score-1, score-2$`).Match(out) || !regexp.MustCompile(`(?m)^ok +add\.partitions\.to\.txn\.retry\.backoff\.ms `).Match(out) {
-		t.Errorf("doctor: %v\n%s", err, out)
-	}
+	eventually(t, "doctor finds the scorers, and the brokers' retry time", func() bool {
+		out, err := exec.Command("bash", "-c", `set -a; . "$1/env"; exec "$0" doctor`, binary, dir).CombinedOutput()
+		if err != nil || !regexp.MustCompile(`(?m)^ok +add\.partitions\.to\.txn\.retry\.backoff\.ms `).Match(out) {
+			t.Fatalf("doctor: %v\n%s", err, out)
+		}
+		return regexp.MustCompile(`(?m)^ok +scorers .*score-1, score-2$`).Match(out) // once their group is balanced
+	})
 	eventually(t, "Prometheus sees every role", func() bool {
 		_, text := fetch(t, fmt.Sprintf("http://127.0.0.1:%d/api/v1/query?query=sum(up)", base+5))
 		var answer struct {
